@@ -1,0 +1,114 @@
+# Cartridge. ./just makes the environment that these recipes run in; `just RECIPE` works as well.
+
+set shell := ["sh", "-eu", "-c"]
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+export PYTHONUNBUFFERED := "1"
+
+# the list of recipes
+[private]
+default:
+    @just --justfile "{{ justfile() }}" --list --unsorted
+
+# installs what is missing, starts everything, trains tic-tac-toe before your eyes
+[group('stack')]
+[no-exit-message]
+up *options: _environment
+    @cartridge up {{ options }}
+
+# stops everything and keeps the data; --delete-data asks, then deletes it
+[group('stack')]
+[no-exit-message]
+down *options: _environment
+    @cartridge down {{ options }}
+
+# each process of the stack: state, pid, restarts, address, log
+[group('stack')]
+[no-exit-message]
+status *options: _environment
+    @cartridge status {{ options }}
+
+# submits a run and follows it: just train tictactoe
+[group('use')]
+[no-exit-message]
+train *options: _environment
+    @cartridge train {{ options }}
+
+# how strong a run's policy is, recomputed from its checkpoint: just evaluate RUN
+[group('use')]
+[no-exit-message]
+evaluate *options: _environment
+    @cartridge evaluate {{ options }}
+
+# DuckDB over everything that is sealed; a shell without a query: just sql "select count(*) from transitions"
+[group('use')]
+[no-exit-message]
+[positional-arguments]
+sql *query: _environment
+    @cartridge sql "$@"
+
+# an episode from the topic, board by board: just replay show --run R --episode E
+[group('use')]
+[no-exit-message]
+replay *options: _environment
+    @cartridge replay {{ options }}
+
+# the games: just games list, just games play tictactoe
+[group('use')]
+[no-exit-message]
+games *options: _environment
+    @cartridge games {{ options }}
+
+# all tests, or some: just test tests/unit
+[group('develop')]
+[no-exit-message]
+[positional-arguments]
+test *options: _environment
+    @python -m pytest "$@"
+
+# what CI runs: lint, types, generated files, all tests
+[group('develop')]
+check: lint types drift test
+
+# style, and formatting as it should be
+[group('develop')]
+lint: _environment
+    @ruff check .
+    @ruff format --check .
+
+# puts the code into the house's format
+[group('develop')]
+format: _environment
+    @ruff check --fix .
+    @ruff format .
+
+# static types, strict
+[group('develop')]
+types: _environment
+    @mypy
+
+# writes the gRPC stubs from proto/
+[group('develop')]
+generate: _environment
+    @python proto/generate.py
+
+# fails when the committed stubs are not those of proto/
+[group('develop')]
+drift: _environment
+    @python proto/generate.py --check
+
+# resolves requirements.in and the native stack's parts anew, with hashes
+[group('develop')]
+lock: _environment
+    uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet --upgrade requirements.in -o requirements.lock
+    python -m cartridge.stack.lock
+
+# the benchmarks: just bench engine, just bench pipeline
+[group('develop')]
+[positional-arguments]
+bench name *options: _environment
+    @shift; python "bench/{{ name }}.py" "$@"
+
+[private]
+_environment:
+    @"{{ justfile_directory() }}/just" --environment

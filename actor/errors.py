@@ -1,0 +1,13 @@
+"""Errors of the actor package."""
+
+from __future__ import annotations
+
+from cartridge.errors import CartridgeError
+
+
+class ActorError(CartridgeError):
+    """Base of the errors of this package."""
+
+
+class BadCheckpoint(ActorError):
+    """A checkpoint does not match what was announced, or cannot be played; the weights in use stay."""

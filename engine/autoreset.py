@@ -1,0 +1,139 @@
+"""Auto-reset: rows whose episode has ended start the next one within the same call.
+
+Enters: a step's outcomes and a seed a row. Leaves: the outcomes with fresh positions in the ended rows, and how those
+rows looked. Invariant: rewards, ends and info stay those of the step; only positions of ended rows change.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from games.contract import Game, Outcomes, Positions
+from games.kernel import kernel
+
+U8 = npt.NDArray[np.uint8]
+U64 = npt.NDArray[np.uint64]
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+
+class AutoReset:
+    """Resets ended rows of one game's outcomes; holds scratch memory, so one a thread."""
+
+    def __init__(self, game: Game) -> None:
+        self._game = game
+        self._rows = np.empty(0, np.int64)
+        self._seeds = np.empty(0, np.uint64)
+        self._final = self._fresh = Positions.empty(game.spec, 0)
+
+    def apply(self, outcomes: Outcomes, seeds: U64) -> Positions:
+        """Reset the ended rows in place.
+
+        Args:
+            outcomes: of a step of N rows.
+            seeds: u64[N]; row i uses seeds[i] if its episode has ended.
+
+        Returns:
+            The last positions of the E ended rows in row order (states and obs only), valid until the next call.
+        """
+        if len(self._rows) < len(seeds):
+            self._grow(len(seeds))
+        to, final = outcomes.positions, self._final
+        ended = take_ended(
+            outcomes.terminated,
+            outcomes.truncated,
+            to.states,
+            to.obs,
+            seeds,
+            self._rows,
+            final.states,
+            final.obs,
+            self._seeds,
+        )
+        if ended:
+            fresh = _first(self._fresh, ended)
+            self._game.reset(self._seeds[:ended], out=fresh)
+            put_fresh(
+                self._rows[:ended],
+                fresh.states,
+                fresh.obs,
+                fresh.legal_masks,
+                fresh.players,
+                to.states,
+                to.obs,
+                to.legal_masks,
+                to.players,
+            )
+        return _first(final, ended)
+
+    def _grow(self, rows: int) -> None:
+        self._rows = np.empty(rows, np.int64)
+        self._seeds = np.empty(rows, np.uint64)
+        self._final = Positions.empty(self._game.spec, rows)
+        self._fresh = Positions.empty(self._game.spec, rows)
+
+
+def warm() -> None:
+    """Compile the kernels, or load them from the disk cache."""
+    take_ended.warm()
+    put_fresh.warm()
+
+
+def _first(positions: Positions, rows: int) -> Positions:
+    return Positions(
+        states=positions.states[:rows],
+        obs=positions.obs[:rows],
+        legal_masks=positions.legal_masks[:rows],
+        players=positions.players[:rows],
+    )
+
+
+@kernel("i64(in u8[1], in u8[1], in u8[2], in f32[2], in u64[1], i64[1], u8[2], f32[2], u64[1])")
+def take_ended(
+    terminated: U8,
+    truncated: U8,
+    states: U8,
+    obs: F32,
+    seeds: U64,
+    rows: I64,
+    final_states: U8,
+    final_obs: F32,
+    final_seeds: U64,
+) -> int:
+    """Gather index, state, observation and seed of every ended row; returns how many there are."""
+    ended = 0
+    for row in range(len(terminated)):
+        if terminated[row] or truncated[row]:
+            rows[ended] = row
+            final_seeds[ended] = seeds[row]
+            for byte in range(states.shape[1]):
+                final_states[ended, byte] = states[row, byte]
+            for value in range(obs.shape[1]):
+                final_obs[ended, value] = obs[row, value]
+            ended += 1
+    return ended
+
+
+@kernel("none(in i64[1], in u8[2], in f32[2], in u64[2], in u8[1], u8[2], f32[2], u64[2], u8[1])")
+def put_fresh(
+    rows: I64,
+    fresh_states: U8,
+    fresh_obs: F32,
+    fresh_masks: U64,
+    fresh_players: U8,
+    states: U8,
+    obs: F32,
+    legal_masks: U64,
+    players: U8,
+) -> None:
+    """Write fresh position i over row rows[i]."""
+    for index in range(len(rows)):
+        row = rows[index]
+        for byte in range(states.shape[1]):
+            states[row, byte] = fresh_states[index, byte]
+        for value in range(obs.shape[1]):
+            obs[row, value] = fresh_obs[index, value]
+        for word in range(legal_masks.shape[1]):
+            legal_masks[row, word] = fresh_masks[index, word]
+        players[row] = fresh_players[index]

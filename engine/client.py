@@ -1,0 +1,178 @@
+"""The engine's client, for actors and for people.
+
+Enters: numpy columns. Leaves: numpy columns, or EngineUnavailable / EngineRefused.
+Invariant: a client holds no state of any game; after EngineUnavailable the same call may be made again.
+
+    >>> with EngineClient("127.0.0.1:50051") as engine:
+    ...     start = engine.reset_batch("tictactoe", np.arange(1024, dtype=np.uint64))
+    ...     with engine.open_stream("tictactoe") as stream:
+    ...         stream.send(start.states, actions, reset_seeds)
+    ...         reply = stream.receive()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+from google.protobuf.message import Message
+
+from engine import capabilities, limits
+from engine.errors import EngineRefused, EngineUnavailable, WireError, from_rpc
+from engine.request import check_step, engine_id_bytes, step_request_bytes
+from engine.response import StepReply
+from engine.stream import MAX_IN_FLIGHT, StepStream
+from engine.stubs import engine_pb2 as pb
+from games.batch import Positions, check_column
+from games.spec import GameSpec
+
+__all__ = ["EngineClient", "EngineRefused", "EngineUnavailable", "StepReply", "StepStream"]
+
+_Request = TypeVar("_Request", bound=Message)
+_Response = TypeVar("_Response", bound=Message)
+
+_PATH = "/cartridge.engine.v1.Engine/"
+
+
+class EngineClient:
+    """Calls one engine. Thread-safe; a stream belongs to one thread.
+
+    Args:
+        address: host:port.
+        timeout_s: seconds that any one answer may take. A call waits that long for an engine that is not there yet.
+    """
+
+    def __init__(self, address: str, timeout_s: float = 10.0) -> None:
+        if timeout_s <= 0:
+            raise ValueError(f"timeout_s = {timeout_s}: give more than 0 seconds")
+        self.address = address
+        self.timeout_s = timeout_s
+        self._channel = grpc.insecure_channel(address, options=limits.CHANNEL_OPTIONS)
+        self._specs: dict[str, GameSpec] = {}
+        self._callables: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+
+    def close(self) -> None:
+        """Close the connection; open streams end with EngineUnavailable."""
+        self._channel.close()
+
+    def __enter__(self) -> EngineClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def list_games(self) -> list[GameSpec]:
+        """Every game of the engine, sorted by env_id."""
+        answer = self._call("ListGames", pb.ListGamesRequest(), pb.ListGamesResponse)
+        return [capabilities.from_message(game) for game in answer.games]
+
+    def capabilities(self, env_id: str) -> GameSpec:
+        """A game's spec; asked once, then remembered.
+
+        Raises:
+            EngineRefused: NOT_FOUND, naming the games that there are.
+        """
+        spec = self._specs.get(env_id)
+        if spec is None:
+            answer = self._call("GetCapabilities", pb.EngineId(env_id=env_id), pb.Capabilities)
+            spec = self._specs[env_id] = capabilities.from_message(answer)
+        return spec
+
+    def reset_batch(self, env_id: str, seeds: npt.NDArray[np.uint64], hint: bytes = b"") -> Positions:
+        """Start an episode a seed.
+
+        Args:
+            env_id: the game.
+            seeds: u64[N], all the randomness of each row's episode.
+            hint: the game's own words about how to start.
+
+        Returns:
+            The first positions, read-only.
+        """
+        spec = self.capabilities(env_id)
+        count = len(seeds)
+        check_column("seeds", seeds, np.uint64, (count,))
+        request = pb.ResetBatchRequest(
+            id=pb.EngineId(env_id=env_id, build_id=spec.build_id),
+            count=count,
+            seeds=seeds.tobytes(),
+            hint=hint,
+        )
+        answer = self._call("ResetBatch", request, pb.ResetBatchResponse)
+        return Positions(
+            states=np.frombuffer(answer.states, np.uint8).reshape(count, spec.state_bytes),
+            obs=np.frombuffer(answer.obs, np.float32).reshape(count, spec.obs_size),
+            legal_masks=np.frombuffer(answer.legal_masks, np.uint64).reshape(count, spec.mask_words),
+            players=np.frombuffer(answer.players, np.uint8),
+        )
+
+    def step_batch(
+        self,
+        env_id: str,
+        states: npt.NDArray[np.uint8],
+        actions: npt.NDArray[np.uint8],
+        *,
+        reset_seeds: npt.NDArray[np.uint64] | None = None,
+    ) -> StepReply:
+        """One step in each of N episodes; see `StepStream.send` for the arguments, `StepReply` for the answer."""
+        spec = self.capabilities(env_id)
+        check_step(spec, states, actions, reset_seeds)
+        request = step_request_bytes(
+            engine_id_bytes(env_id, spec.build_id), states, actions, reset_seeds=reset_seeds
+        )
+        answer = self._call_bytes("StepBatch", request)
+        try:
+            return StepReply.read(answer, 0, len(answer), spec=spec)
+        except WireError as error:
+            raise EngineRefused(grpc.StatusCode.INTERNAL, str(error)) from error
+
+    def render(self, env_id: str, state: bytes) -> str:
+        """A state of S bytes in text, several lines without a trailing newline."""
+        request = pb.RenderRequest(id=pb.EngineId(env_id=env_id), state=state)
+        return self._call("Render", request, pb.RenderResponse).text
+
+    def open_stream(self, env_id: str, *, max_in_flight: int = MAX_IN_FLIGHT) -> StepStream:
+        """A pipelined stream of step batches; use it in a `with`.
+
+        Args:
+            env_id: the game.
+            max_in_flight: most batches sent and not yet received.
+
+        Raises:
+            EngineUnavailable, EngineRefused: as `capabilities`.
+        """
+        spec = self.capabilities(env_id)
+        call = self._channel.stream_stream(_PATH + "StepStream", None, None)
+        return StepStream(
+            call, spec, address=self.address, timeout_s=self.timeout_s, max_in_flight=max_in_flight
+        )
+
+    def unary(
+        self, method: str, request: type[_Request], response: type[_Response]
+    ) -> Callable[[_Request], _Response]:
+        """Any one-answer call of the proto, e.g. unary("Step", pb.StepRequest, pb.StepResponse)."""
+        del request  # says the type only
+
+        def call(message: _Request) -> _Response:
+            return self._call(method, message, response)
+
+        return call
+
+    def _call(self, method: str, request: Message, kind: type[_Response]) -> _Response:
+        return kind.FromString(self._call_bytes(method, request.SerializeToString()))
+
+    def _call_bytes(self, method: str, request: bytes) -> bytes:
+        call = self._callables.get(method)
+        if call is None:
+            call = self._callables[method] = self._channel.unary_unary(_PATH + method, None, None)
+        try:
+            answer: bytes = call(request, timeout=self.timeout_s, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise from_rpc(error, address=self.address, timeout_s=self.timeout_s) from error
+        return answer

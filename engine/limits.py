@@ -1,0 +1,52 @@
+"""How much one call may ask for.
+
+Enters: counts and sizes of a request. Leaves: nothing, or a Refusal. Invariant: no request makes the engine allocate
+more than MESSAGE_BYTES for its answer.
+"""
+
+from __future__ import annotations
+
+import grpc
+
+from engine.errors import Refusal
+
+MAX_COUNT = 65_536  # rows a batch
+MESSAGE_BYTES = 64 * 2**20  # of one gRPC message, either way
+MAX_STREAMS = 64  # each holds a thread of the engine
+UNARY_THREADS = 8  # besides the streams' threads
+STREAM_FLUSH_BYTES = 2**20  # answers of a stream are gathered into messages of about this size
+
+# For both sides of a channel. Without so_reuseport=0 two engines would share a port without a word.
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+)
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    # A new engine on the address of a lost one is found within half a second.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+)
+
+
+def check_count(count: int, row_bytes: int) -> None:
+    """Refuse a batch of no rows, too many rows, or one whose answer of `row_bytes` a row fits no message.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT or RESOURCE_EXHAUSTED.
+    """
+    if count < 1:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"count = {count}: give at least one row")
+    if count > MAX_COUNT:
+        raise Refusal(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"count = {count}: over the limit of {MAX_COUNT} rows; split the batch",
+        )
+    if count * row_bytes > MESSAGE_BYTES:
+        raise Refusal(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"count = {count}: the answer of {row_bytes} bytes a row is over {MESSAGE_BYTES} bytes; split the batch",
+        )

@@ -1,0 +1,1 @@
+"""Tic-tac-toe: state layout, kernels, text, and the adapter to the game contract."""

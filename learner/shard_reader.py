@@ -1,0 +1,141 @@
+"""One DuckDB query turns a sealed shard into transitions for the window.
+
+In: an announced shard, and a run's SQL condition. Out: aligned columns of the rows that it lets in.
+Invariant: rows come in log order, each with what really followed it; a shard that is not sound raises BadShard.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from learner import kernels
+from learner.errors import BadRun, BadShard
+from learner.window import Transitions
+from streams import views
+from streams.records import ShardSealed
+
+_COLUMNS = """log_partition, log_offset, log_row, episode, step, player, obs, action, legal_mask, reward, terminated,
+  (terminated OR truncated) AS ended, successor_obs, successor_legal_mask, successor_player,
+  (successor_player IS NOT NULL) AS has_successor"""
+
+
+def query_of(shard: ShardSealed, bucket: str, where: str) -> str:
+    """The SQL that reads `shard`; `where` is a condition over the transitions view, or empty."""
+    rows = views.rows_of([shard], bucket)
+    if not where:
+        return f"SELECT {_COLUMNS}, true AS keep FROM ({rows})"
+    return f"SELECT {_COLUMNS}, coalesce(({where}), false) AS keep FROM ({views.transitions(rows)})"
+
+
+def check_where(connection: duckdb.DuckDBPyConnection, where: str) -> None:
+    """Raises BadRun when `where` is not a condition over the transitions view."""
+    try:
+        connection.execute(
+            f"SELECT coalesce(({where}), false) FROM ({views.transitions(views.rows_of([], ''))})"
+        )
+    except duckdb.Error as error:
+        raise BadRun(f"where is {where!r}: {str(error).splitlines()[0]}") from error
+
+
+def read(
+    connection: duckdb.DuckDBPyConnection, shard: ShardSealed, *, bucket: str, where: str, mask_words: int
+) -> Transitions:
+    """The transitions of `shard` that `where` lets in.
+
+    Raises BadShard, BadRun, and duckdb.IOException or duckdb.HTTPException while the store is away.
+    """
+    try:
+        table = connection.execute(query_of(shard, bucket, where)).to_arrow_table()
+    except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
+        raise BadRun(f"where is {where!r}: {str(error).splitlines()[0]}") from error
+    if table.num_rows != shard.rows:
+        raise BadShard(f"shard {shard.shard} has {table.num_rows} rows: {shard.rows} were announced")
+    return _linked(table, shard, mask_words=mask_words)
+
+
+def _linked(table: pa.Table, shard: ShardSealed, *, mask_words: int) -> Transitions:
+    rows = table.num_rows
+    offset, row = _numbers(table, "log_offset", np.int64), _numbers(table, "log_row", np.int32)
+    has_successor = _flags(table, "has_successor")
+    bad = kernels.first_break(
+        offset,
+        row,
+        _numbers(table, "episode", np.int64),
+        _numbers(table, "step", np.int32),
+        has_successor,
+        _flags(table, "ended"),
+    )
+    if bad >= 0:
+        raise BadShard(
+            f"shard {shard.shard} breaks at offset {offset[bad]} row {row[bad]}: its successor is not there"
+        )
+    keep = _flags(table, "keep")
+    kept = keep.view(np.bool_)
+    obs = _floats(table, "obs", rows)
+    count = int(np.count_nonzero(keep))
+    next_obs = np.empty((count, obs.shape[1]), np.float32)
+    next_mask = np.empty((count, mask_words), np.uint64)
+    same_player = np.empty(count, np.uint8)
+    kernels.link_successors(
+        keep,
+        obs,
+        _masks(table, "legal_mask", rows, mask_words),
+        _numbers(table, "player", np.uint8),
+        has_successor,
+        _floats(table, "successor_obs", int(np.count_nonzero(has_successor))),
+        _masks(table, "successor_legal_mask", rows, mask_words).reshape(-1),
+        _numbers(table, "successor_player", np.uint8),
+        next_obs,
+        next_mask,
+        same_player,
+    )
+    return Transitions(
+        obs=obs[kept],
+        action=_numbers(table, "action", np.int64)[kept],
+        reward=_numbers(table, "reward", np.float32)[kept],
+        terminated=_flags(table, "terminated")[kept],
+        next_obs=next_obs,
+        next_mask=next_mask,
+        same_player=same_player,
+        log_partition=_numbers(table, "log_partition", np.int32)[kept],
+        log_offset=offset[kept],
+        log_row=row[kept],
+    )
+
+
+def _numbers(table: pa.Table, name: str, kind: type[np.generic]) -> npt.NDArray[Any]:
+    """A column as a contiguous array; nulls are 0."""
+    column = table.column(name)
+    if column.null_count:
+        column = pc.fill_null(column, 0)
+    return np.ascontiguousarray(column.to_numpy(), dtype=kind)
+
+
+def _flags(table: pa.Table, name: str) -> npt.NDArray[np.uint8]:
+    """A boolean column as 0 and 1."""
+    return pc.cast(table.column(name), pa.uint8()).to_numpy()  # type: ignore[no-any-return]
+
+
+def _floats(table: pa.Table, name: str, rows: int) -> npt.NDArray[np.float32]:
+    """A column of float lists, less its nulls, as f32[rows, O]."""
+    flat = pc.list_flatten(table.column(name)).combine_chunks()
+    values = flat.to_numpy(zero_copy_only=True) if len(flat) else np.empty(0, np.float32)
+    return values.reshape(rows, -1) if rows else values.reshape(0, 0)
+
+
+def _masks(table: pa.Table, name: str, rows: int, words: int) -> npt.NDArray[np.uint64]:
+    """A column of one word or of lists of words, as u64[rows, W]; nulls are 0."""
+    column = table.column(name)
+    if words == 0:
+        return np.empty((rows, 0), np.uint64)
+    if words == 1:
+        return np.asarray(_numbers(table, name, np.uint64)).reshape(rows, 1)
+    out = np.zeros((rows, words), np.uint64)
+    out[~pc.is_null(column).to_numpy()] = pc.list_flatten(column).to_numpy().reshape(-1, words)
+    return out

@@ -1,0 +1,307 @@
+"""One run's learning: window, limiter, algorithm, checkpoints.
+
+In: the run's spec, and shards from the feed. Out: gradient steps, weights versions, the run's end.
+Invariant: everything that is not in the last checkpoint is in the shards, so that a killed trainer loses some
+gradient steps and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from confluent_kafka import Producer
+
+from cartridge import logs
+from cartridge.objects import ObjectStore, StoreUnavailable
+from games.contract import Discrete, Game
+from learner import evaluate, metrics
+from learner.dqn import Batch, Dqn
+from learner.errors import BadRun
+from learner.feed import ShardFeed
+from learner.limiter import Limiter
+from learner.window import ReplayWindow
+from streams import checkpoint, kafka, topics
+from streams.checkpoint import Manifest
+from streams.records import RunSpec, WeightsPublished
+
+_STORE_RETRY_S = 0.5
+_log = logs.get("learner.trainer")
+
+
+@dataclass
+class Progress:
+    """Figures for heartbeats."""
+
+    loss: float = 0.0
+    figures: dict[str, float] | None = None
+    insert_wait_s: float = 0.0
+
+
+class Trainer:
+    """Learns one run. `advance` does what there is to do for a short time."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        game: Game,
+        *,
+        feed: ShardFeed,
+        store: ObjectStore,
+        producer: Producer,
+        bootstrap: str,
+    ) -> None:
+        _check(spec, game)
+        self.spec = spec
+        self.progress = Progress()
+        self._game = game
+        self._feed = feed
+        self._store = store
+        self._producer = producer
+        self._bootstrap = bootstrap
+        space = game.spec.action_space
+        if not isinstance(space, Discrete):
+            raise BadRun(f"algorithm dqn needs discrete actions: {spec.env_id} has {space}")
+        sizes = {"obs_floats": game.spec.obs_size, "mask_words": game.spec.mask_words}
+        self._algorithm = Dqn(spec, obs_floats=game.spec.obs_size, actions=space.n)
+        self._window = ReplayWindow(capacity=spec.window_rows, **sizes)
+        self._batch = Batch(spec.batch_size, **sizes)
+        self._random = np.random.default_rng(spec.seed)
+        self._limiter = Limiter(
+            samples_per_insert=spec.samples_per_insert,
+            min_rows=spec.min_window_rows,
+            ahead=spec.samples_ahead,
+        )
+        self._positions: dict[str, int] = {}
+        self._losses: list[torch.Tensor] = []
+        self.version = -1
+        self.finished = False
+        self.waiting = False
+        self._closing = threading.Event()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+
+    def start(self, last: WeightsPublished | None) -> None:
+        """Begins, or goes on from the last announced weights; the window fills from the shards.
+
+        Raises BadCheckpoint, StoreUnavailable, BadRun.
+        """
+        passed_over = self._feed.subscribe(
+            self.spec.run,
+            where=self.spec.where,
+            mask_words=self._game.spec.mask_words,
+            capacity=self.spec.window_rows,
+        )
+        self._limiter.inserted += passed_over
+        if last is None:
+            self._publish()
+            return
+        manifest = checkpoint.read_manifest(self._store, last.checkpoint, sha256=last.manifest_sha256)
+        model = checkpoint.read_file(self._store, last.checkpoint, manifest, checkpoint.MODEL)
+        optimizer = checkpoint.read_file(self._store, last.checkpoint, manifest, checkpoint.OPTIMIZER)
+        self._algorithm.restore(model, optimizer, gradient_steps=manifest.gradient_steps)
+        self._limiter.sampled = manifest.samples
+        self._random.bit_generator.state = manifest.random_state
+        self.version = last.version
+        self.finished = last.final
+        _log.info("resumed", run=self.spec.run, weights_version=last.version, passed_over_rows=passed_over)
+
+    def advance(self, *, until_s: float) -> bool:
+        """Inserts what arrived and learns until monotonic `until_s`. Returns whether there was anything to do.
+
+        Raises LearnerError when the run cannot go on.
+        """
+        worked = self._insert()
+        learnt = False
+        while not self.finished and time.monotonic() < until_s and self._may_learn():
+            self._learn()
+            learnt = True
+        self.waiting = not learnt and not self.finished
+        return worked or learnt
+
+    def _insert(self) -> bool:
+        worked = False
+        while (loaded := self._feed.take(self.spec.run)) is not None:
+            worked = True
+            shard = loaded.shard
+            self._window.insert(loaded.transitions)
+            self._limiter.inserted += shard.rows
+            self._positions[str(shard.partition)] = shard.last_offset
+            metrics.INSERTED.labels(self.spec.run).inc(shard.rows)
+            metrics.WINDOW_ROWS.labels(self.spec.run).set(self._window.rows)
+            metrics.SHARD_AGE.observe(time.time() - shard.first_time_us / 1e6)
+        return worked
+
+    def _may_learn(self) -> bool:
+        return self._window.rows > 0 and self._limiter.may_sample(self.spec.batch_size)
+
+    def _learn(self) -> None:
+        spec = self.spec
+        with metrics.GRADIENT_STEP.time():
+            index = self._random.integers(0, self._window.rows, spec.batch_size)
+            self._window.gather(index, self._batch.columns)
+            self._losses.append(self._algorithm.learn(self._batch))
+        self._limiter.sampled += spec.batch_size
+        metrics.GRADIENT_STEPS.labels(spec.run).inc()
+        metrics.SAMPLES.labels(spec.run).inc(spec.batch_size)
+        steps = self._algorithm.gradient_steps
+        if steps % spec.publish_period == 0 or steps == spec.max_gradient_steps:
+            self._publish()
+
+    def _publish(self) -> None:
+        """Evaluates, then stores, verifies and announces a checkpoint on another thread.
+
+        The weights of a final version, and of the first, are announced when this returns.
+        """
+        self._finish_writing()
+        judged = evaluate.verdict(self._game, self._algorithm.values)
+        word = judged.word if judged is not None else ""
+        figures = judged.figures() if judged is not None else {}
+        if self._losses:
+            self.progress.loss = float(torch.stack(self._losses).mean())
+            figures["loss"] = self.progress.loss
+            self._losses.clear()
+        self.progress.figures = figures
+        steps = self._algorithm.gradient_steps
+        done = (word != "" and word == self.spec.stop_when) or (0 < self.spec.max_gradient_steps <= steps)
+        self.version += 1
+        model, optimizer = self._algorithm.files()
+        manifest = self._manifest(figures, word, model=model, optimizer=optimizer)
+        announcement = (manifest, {checkpoint.MODEL: model, checkpoint.OPTIMIZER: optimizer}, done)
+        self._writing = self._writer.submit(self._announce, *announcement)
+        self._set_gauges(figures)
+        if done or self.version == 0:
+            self._finish_writing()
+        self.finished = done
+
+    def _finish_writing(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def _announce(self, manifest: Manifest, files: dict[str, bytes], final: bool) -> None:
+        """Write, verify, announce."""
+        with metrics.CHECKPOINT.time():
+            digest = self._write(files, manifest)
+            kafka.produce_record(
+                self._producer,
+                topics.WEIGHTS,
+                manifest.run,
+                WeightsPublished(
+                    run=manifest.run,
+                    version=manifest.version,
+                    checkpoint=checkpoint.prefix_of(manifest.run, manifest.version),
+                    manifest_sha256=digest,
+                    gradient_steps=manifest.gradient_steps,
+                    samples=manifest.samples,
+                    inserted_rows=manifest.inserted_rows,
+                    allowed_rows=self._limiter.allowed_rows,
+                    evaluation=manifest.evaluation,
+                    verdict=manifest.verdict,
+                    final=final,
+                    published_us=time.time_ns() // 1000,
+                ),
+            )
+            kafka.flush(self._producer, self._bootstrap)
+        metrics.WEIGHTS_VERSION.labels(manifest.run).set(manifest.version)
+        _log.info(
+            "weights_published",
+            run=manifest.run,
+            weights_version=manifest.version,
+            gradient_steps=manifest.gradient_steps,
+            inserted_rows=manifest.inserted_rows,
+            verdict=manifest.verdict,
+            final=final,
+        )
+
+    def _write(self, files: dict[str, bytes], manifest: Manifest) -> str:
+        """Stores a checkpoint, as often as it takes: learning waits meanwhile, and loses nothing."""
+        while True:
+            try:
+                return checkpoint.write(self._store, files, manifest)
+            except StoreUnavailable as error:
+                metrics.STORE_RETRIES.inc()
+                _log.warning("store_unavailable", run=manifest.run, reason=str(error))
+                if self._closing.wait(_STORE_RETRY_S):
+                    raise
+
+    def _manifest(self, figures: dict[str, float], word: str, *, model: bytes, optimizer: bytes) -> Manifest:
+        game = self._game.spec
+        return Manifest(
+            run=self.spec.run,
+            version=self.version,
+            env_id=game.env_id,
+            build_id=game.build_id,
+            schema_version=game.encoding.schema_version,
+            encodings={
+                "state": game.encoding.state,
+                "action": game.encoding.action,
+                "obs": game.encoding.obs,
+            },
+            network=self._algorithm.network.description(),
+            algorithm=self.spec.algorithm,
+            settings=asdict(self.spec),
+            seed=self.spec.seed,
+            random_state=dict(self._random.bit_generator.state),
+            gradient_steps=self._algorithm.gradient_steps,
+            samples=self._limiter.sampled,
+            inserted_rows=self._limiter.inserted,
+            log_positions=dict(self._positions),
+            evaluation=figures,
+            verdict=word,
+            made_us=time.time_ns() // 1000,
+            sha256={
+                checkpoint.MODEL: checkpoint.sha256_of(model),
+                checkpoint.OPTIMIZER: checkpoint.sha256_of(optimizer),
+            },
+        )
+
+    def _set_gauges(self, figures: dict[str, float]) -> None:
+        run = self.spec.run
+        metrics.LOSS.labels(run).set(self.progress.loss)
+        metrics.SAMPLES_PER_INSERT.labels(run).set(self._limiter.ratio)
+        if "strength" in figures:
+            metrics.STRENGTH.labels(run).set(figures["strength"])
+
+    def count_wait(self, waited_s: float) -> None:
+        """Adds to the time that learning waited for inserts."""
+        self.progress.insert_wait_s += waited_s
+        metrics.INSERT_WAIT.labels(self.spec.run).inc(waited_s)
+
+    def numbers(self) -> dict[str, float]:
+        """Figures for the heartbeat."""
+        figures = {name: value for name, value in (self.progress.figures or {}).items() if name != "loss"}
+        return {
+            **figures,
+            "gradient_steps_total": self._algorithm.gradient_steps,
+            "samples_total": self._limiter.sampled,
+            "inserted_rows_total": self._limiter.inserted,
+            "window_rows": self._window.rows,
+            "samples_per_insert": self._limiter.ratio,
+            "insert_wait_seconds_total": self.progress.insert_wait_s,
+            "loss": self.progress.loss,
+        }
+
+    def close(self) -> None:
+        """Finishes what is being written. Gradient steps since the last checkpoint are given up."""
+        self._closing.set()
+        self._finish_writing()
+        self._writer.shutdown()
+        self._feed.unsubscribe(self.spec.run)
+
+
+def _check(spec: RunSpec, game: Game) -> None:
+    """Raises BadRun naming the field of `spec` that cannot be."""
+    if spec.algorithm != "dqn":
+        raise BadRun(f"algorithm is {spec.algorithm!r}: there is dqn")
+    if spec.samples_ahead < spec.publish_period * spec.batch_size:
+        raise BadRun(
+            f"samples_ahead is {spec.samples_ahead}: it must be at least publish_period * batch_size ="
+            f" {spec.publish_period * spec.batch_size}, or actors and learner would wait for each other"
+        )
+    if spec.stop_when == evaluate.UNBEATABLE and not evaluate.judgeable(game):
+        raise BadRun(f"stop_when is {spec.stop_when!r}: {spec.env_id} is not a game that can be judged so")
