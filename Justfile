@@ -28,6 +28,12 @@ down *options: _environment
 status *options: _environment
     @cartridge status {{ options }}
 
+# docker compose over compose/compose.yaml: just compose --profile services up
+[group('stack')]
+[no-exit-message]
+compose *options: _environment
+    @python -m cartridge.stack.docker {{ options }}
+
 # submits a run and follows it: just train tictactoe
 [group('use')]
 [no-exit-message]

@@ -10,9 +10,7 @@ import signal
 import threading
 import time
 
-from engine.client import EngineClient
-from engine.errors import EngineUnavailable
-
+from actor import kernels
 from actor.errors import ActorError
 from actor.group import Identity
 from actor.play import Player
@@ -22,6 +20,9 @@ from cartridge import logs, telemetry
 from cartridge.errors import CartridgeError, UsageError
 from cartridge.objects import ObjectStore
 from cartridge.settings import Settings
+from engine.client import EngineClient
+from engine.errors import EngineUnavailable
+from games.kernel import warm_all
 from streams import kafka, topics
 from streams.records import RunSpec
 from streams.status import EVERY_S, StatusBoard
@@ -39,6 +40,7 @@ def run(settings: Settings, *, index: int) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    warm_all(kernels)
     topics.ensure(settings.kafka)
     service = ActorService(settings, index=index, stop=stop)
     server = telemetry.serve(settings.host, settings.metrics_port, lambda: service.ready)

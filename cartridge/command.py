@@ -10,9 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cartridge import logs
+# These modules import what they need when they are asked: `cartridge status` does not wait for torch.
+from cartridge import evaluate_command, games_command, logs, replay_command, sql_command, train_command
 from cartridge.errors import CartridgeError
 from cartridge.settings import Settings
+from cartridge.stack import commands as stack
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,17 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    # Each command's module is imported when it is asked for: `cartridge status` does not wait for torch.
-    from cartridge import (
-        evaluate_command,
-        games_command,
-        replay_command,
-        sql_command,
-        train_command,
-    )
-    import importlib
-    stack = importlib.import_module("cartridge.stack.commands") if __import__("os").path.exists("cartridge/stack/commands.py") else train_command
-
     parser = argparse.ArgumentParser(prog="cartridge", description="Reinforcement learning on a log.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     stack.add_parser(commands)
@@ -60,8 +51,12 @@ def _add_services(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     actor = commands.add_parser("actor", help="plays every wanted run and publishes its transitions")
     actor.add_argument("--index", type=int, default=0, help="number of this actor within every run, from 0")
     actor.set_defaults(handler=_actor)
-    compactor = commands.add_parser("compactor", help="compacts transitions into Parquet shards, exactly once")
-    compactor.add_argument("--member", help="name of this process among the compactors; the host's by default")
+    compactor = commands.add_parser(
+        "compactor", help="compacts transitions into Parquet shards, exactly once"
+    )
+    compactor.add_argument(
+        "--member", help="name of this process among the compactors; the host's by default"
+    )
     compactor.set_defaults(handler=_compactor)
     learner = commands.add_parser("learner", help="learns every wanted run and publishes its weights")
     learner.set_defaults(handler=_learner)

@@ -1,106 +1,27 @@
-"""Runs: their specs, how they are submitted and found.
+"""Runs: how they are submitted, found and followed.
 
-In: what a person wants. Out: RunSpec records on cartridge.runs.
-Invariant: a spec that is impossible is refused here, by field and value, before anything is written.
+In: what a person wants. Out: RunSpec records on cartridge.runs; what became of a run.
+Invariant: an impossible wish is refused before anything is written.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
-import time
-from dataclasses import dataclass, fields
+from rich.console import Console
 
-from cartridge.errors import UsageError
+from cartridge import progress
+from cartridge.errors import CartridgeError, UsageError
 from cartridge.settings import Settings
-from games import registry
-from games.errors import GameError
-from streams import kafka, topics
+from cartridge.wish import Wish, spec_of
+from streams import kafka, topics, views
 from streams.records import RunSpec, RunStatus, ShardSealed, WeightsPublished
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_ALGORITHMS = ("dqn",)
-# Between what limits a setting makes sense; both ends are allowed.
-_LIMITS: dict[str, tuple[float, float]] = {
-    "seed": (0, 2**63 - 1),
-    "actors": (1, 4096),
-    "environments": (1, 65_536),
-    "chunk_steps": (1, 4096),
-    "exploration": (0, 1),
-    "learning_rate": (1e-9, 1),
-    "batch_size": (1, 1 << 20),
-    "discount": (0, 1),
-    "target_period": (1, 1 << 31),
-    "publish_period": (1, 1 << 31),
-    "window_rows": (1, 1 << 31),
-    "min_window_rows": (1, 1 << 31),
-    "samples_per_insert": (1e-6, 1e6),
-    "samples_ahead": (1, 1 << 62),
-    "max_gradient_steps": (0, 1 << 62),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What a person may ask of a run; the defaults train tic-tac-toe in seconds."""
-
-    env_id: str
-    algorithm: str = "dqn"
-    run: str = ""  # a name is made when there is none
-    seed: int = 0
-    actors: int = 2
-    environments: int = 128
-    chunk_steps: int = 16
-    exploration: float = 0.5
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 2e-3
-    batch_size: int = 512
-    discount: float = 1.0
-    target_period: int = 50
-    publish_period: int = 50
-    window_rows: int = 200_000
-    min_window_rows: int = 8_192
-    samples_per_insert: float = 4.0
-    samples_ahead: int = 65_536
-    where: str = ""
-    max_gradient_steps: int = 20_000
-    stop_when: str = "unbeatable"
-
-
-def spec_of(wish: Wish) -> RunSpec:
-    """The spec of `wish`. Raises UsageError naming the field and its value."""
-    try:
-        registry.get(wish.env_id)
-    except GameError as error:
-        raise UsageError(str(error)) from error
-    if wish.algorithm not in _ALGORITHMS:
-        raise UsageError(f"algorithm is {wish.algorithm!r}: there is {', '.join(_ALGORITHMS)}")
-    name = wish.run or f"{wish.env_id}-{time.strftime('%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"run is {name!r}: a name has letters, digits, - and _, at most 63")
-    for field, (low, high) in _LIMITS.items():
-        value = getattr(wish, field)
-        if not low <= value <= high:
-            raise UsageError(f"{field} is {value}: it must be {low:g} to {high:g}")
-    if not wish.hidden or not all(1 <= width <= 65_536 for width in wish.hidden):
-        raise UsageError(f"hidden is {list(wish.hidden)}: it needs at least one width, each 1 to 65536")
-    if wish.samples_ahead < wish.publish_period * wish.batch_size:
-        raise UsageError(
-            f"samples_ahead is {wish.samples_ahead}: it must be at least publish_period * batch_size ="
-            f" {wish.publish_period * wish.batch_size}, or actors and learner would wait for each other"
-        )
-    values = {field.name: getattr(wish, field.name) for field in fields(wish)}
-    return RunSpec(
-        **{**values, "run": name, "hidden": list(wish.hidden)},
-        wanted="RUNNING",
-        submitted_us=time.time_ns() // 1000,
-    )
 
 
 def submit(settings: Settings, spec: RunSpec) -> None:
     """Puts `spec` on cartridge.runs. Raises BrokerUnavailable, UsageError when the name is taken by another spec."""
     if any(known.run == spec.run for known in all_runs(settings)) and spec.wanted == "RUNNING":
-        raise UsageError(f"run is {spec.run!r}: there is a run of this name already; choose another with --run")
+        raise UsageError(
+            f"run is {spec.run!r}: there is a run of this name already; choose another with --run"
+        )
     write(settings, spec)
 
 
@@ -141,7 +62,68 @@ def newest_status(settings: Settings) -> dict[tuple[str, str], RunStatus]:
 
 def shards_of(settings: Settings, run: str | None = None) -> list[ShardSealed]:
     """The shards that count, of one run or of all, in the order of their announcement."""
-    from streams import views
-
     shards = views.current(kafka.read_all(settings.kafka, topics.SHARDS, ShardSealed))
     return [shard for shard in shards if run is None or shard.run == run]
+
+
+def train(settings: Settings, wish: Wish, console: Console) -> int:
+    """Submits a run, follows it, and says what came of it. Returns the exit code: 0 if it reached what it should."""
+    spec = spec_of(wish)
+    topics.ensure(settings.kafka)
+    submit(settings, spec)
+    return _follow(settings, spec, console)
+
+
+def demonstrate(settings: Settings, console: Console) -> int:
+    """The demonstration of `up`: goes on with a tic-tac-toe run that is not over, or submits one."""
+    finished = {run for run, weights in newest_weights(settings).items() if weights.final}
+    failed = {run for (run, _), status in newest_status(settings).items() if status.state == "FAILED"}
+    for spec in reversed(all_runs(settings)):
+        unfinished = spec.wanted == "RUNNING" and spec.run not in finished | failed
+        if spec.env_id == "tictactoe" and spec.stop_when == "unbeatable" and unfinished:
+            console.print(f"going on with run {spec.run}", highlight=False)
+            return _follow(settings, spec, console)
+    return train(settings, Wish(env_id="tictactoe"), console)
+
+
+def _follow(settings: Settings, spec: RunSpec, console: Console) -> int:
+    view = progress.follow(settings, spec.run, console)
+    if view.failure:
+        raise CartridgeError(f"run {spec.run} failed: {view.failure}")
+    weights = view.weights
+    if weights is None:
+        raise CartridgeError(f"run {spec.run} ended without weights: see `cartridge status`")
+    reached = spec.stop_when in ("", weights.verdict)
+    for line in [*_verdict_lines(weights, reached=reached), "", *_next_lines(spec.run)]:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    return 0 if reached else 1
+
+
+def _verdict_lines(weights: WeightsPublished, *, reached: bool) -> list[str]:
+    figures = weights.evaluation
+    place = (
+        f"weights v{weights.version} after {weights.gradient_steps:,} gradient steps, {weights.checkpoint}"
+    )
+    if not reached:
+        return [f"not {weights.verdict or 'unbeatable'} yet: {place}"]
+    if weights.verdict != "unbeatable":
+        return [f"done: {place}"]
+    lines = ["The learned policy is unbeatable: against every possible sequence of replies it loses no line."]
+    for seat, name in (("first", "as first player"), ("second", "as second player")):
+        counts = [f"{figures[f'{outcome}_as_{seat}']:.0f} {outcome}" for outcome in ("lost", "drawn", "won")]
+        lines.append(f"  {name:<17} {figures[f'lines_as_{seat}']:.0f} lines: {', '.join(counts)}")
+    return [*lines, f"  {place}"]
+
+
+def _next_lines(run: str) -> list[str]:
+    query = (
+        "SELECT last_weights_version // 10 * 10 AS since_version, count(*) AS episodes, avg(length) AS mean_length,"
+        f" avg((last_reward = 0)::INT) AS drawn FROM episodes WHERE run = '{run}' GROUP BY 1 ORDER BY 1"
+    )
+    return [
+        "What to do next:",
+        f"  ./just evaluate {run}",
+        f'  ./just sql "{query}"',
+        f"  ./just replay show --run {run} --episode last",
+        f"  ./just games play tictactoe --against {run}",
+    ]

@@ -1,1 +1,70 @@
-def add_parser(c): pass
+"""`cartridge train GAME`: submits a run and follows it.
+
+In: a command line. Out: a RunSpec on cartridge.runs, progress, the verdict.
+Invariant: every setting of a run can be given, is checked, and stands in its record.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+
+from rich.console import Console
+
+from cartridge.settings import Settings
+
+_HELP = {
+    "algorithm": "how to learn",
+    "run": "name of the run; one is made if it is left out",
+    "seed": "seed of everything random",
+    "actors": "actors that play it",
+    "environments": "environments a batch; an actor has two batches",
+    "chunk_steps": "steps of every environment in one chunk",
+    "exploration": "probability of a random legal action",
+    "hidden": "widths of the hidden layers, such as 64,64",
+    "learning_rate": "step size of Adam",
+    "batch_size": "transitions in a mini-batch",
+    "discount": "discount of the successor's value",
+    "target_period": "gradient steps between copies into the target network",
+    "publish_period": "gradient steps between weights versions",
+    "window_rows": "capacity of the replay window",
+    "min_window_rows": "rows in the window before the first gradient step",
+    "samples_per_insert": "times that a transition is sampled on average",
+    "samples_ahead": "samples that learner or actors may run ahead by",
+    "where": "SQL condition over the transitions view: rows that enter the window",
+    "max_gradient_steps": "end of the run whatever its strength; 0 for none",
+    "stop_when": "verdict that ends the run; empty for none",
+}
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `train`."""
+    from cartridge.wish import Wish
+
+    parser = commands.add_parser("train", help="submit a run and follow it")
+    parser.add_argument("game", help="the game to learn, such as tictactoe")
+    for field in fields(Wish):
+        if field.name == "env_id":
+            continue
+        default = field.default
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            dest=field.name,
+            type=_widths if field.name == "hidden" else type(default),
+            default=default,
+            help=f"{_HELP[field.name]} (default: {'none' if shown == '' else shown})".replace("%", "%%"),
+        )
+    parser.set_defaults(handler=_train)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple(int(width) for width in text.split(","))
+
+
+def _train(parsed: argparse.Namespace, settings: Settings) -> int:
+    from cartridge.runs import train
+    from cartridge.wish import Wish
+
+    given = {field.name: getattr(parsed, field.name) for field in fields(Wish) if field.name != "env_id"}
+    return train(settings, Wish(env_id=parsed.game, **given), Console())

@@ -111,7 +111,6 @@ def run(settings: Settings) -> int:
     Raises:
         UsageError: an address is in use.
     """
-    logs.configure("engine", level=settings.log_level)
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:

@@ -30,6 +30,13 @@ def check_column(field: str, column: npt.NDArray[Any], dtype: npt.DTypeLike, sha
     raise BadBatch(f"{field}: is {what}; give {np.dtype(dtype)}{list(shape)}")
 
 
+def unpack_masks(legal_masks: npt.NDArray[np.uint64], actions: int) -> npt.NDArray[np.bool_]:
+    """Legal masks u64[N, W] of `actions` discrete actions as bool[N, actions]."""
+    little = np.ascontiguousarray(legal_masks, "<u8").view(np.uint8)
+    bits = np.unpackbits(little, axis=1, count=actions, bitorder="little")
+    return bits.view(np.bool_)
+
+
 @dataclass(frozen=True, slots=True)
 class Positions:
     """N positions and what a player may know of them."""

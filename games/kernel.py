@@ -17,6 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cached_property, update_wrapper
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -52,7 +54,9 @@ class Kernel(Generic[P, R]):
         """The numba dispatcher; compiles, or loads from the disk cache, when first asked for."""
         import numba
 
-        return numba.njit(_parse(self.signature), cache=True, nogil=True, boundscheck=False)(self.function)
+        # A function without a file (typed at a prompt, run by doctest) has nothing that a disk cache could be keyed by.
+        cache = Path(self.function.__code__.co_filename).is_file()
+        return numba.njit(_parse(self.signature), cache=cache, nogil=True, boundscheck=False)(self.function)
 
     def warm(self) -> None:
         """Compile now, or load from the disk cache."""
@@ -80,6 +84,13 @@ def kernel(signature: str) -> Callable[[Callable[P, R]], Kernel[P, R]]:
         return Kernel(function, signature)
 
     return decorate
+
+
+def warm_all(module: ModuleType) -> None:
+    """Compile every kernel of a module, or load it from the disk cache, so that no first call has to."""
+    for value in vars(module).values():
+        if isinstance(value, Kernel):
+            value.warm()
 
 
 def _parse(signature: str) -> Any:

@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from learner.adam import Adam
 from learner.network import Mlp, from_safetensors, seeded, to_safetensors
 from learner.window import Transitions
 from streams.records import RunSpec
-
-_ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Batch:
@@ -46,7 +45,7 @@ class Dqn:
         self._target_period = spec.target_period
         self.network: Mlp = seeded([obs_floats, *spec.hidden, actions], seed=spec.seed)
         self._target = copy.deepcopy(self.network).requires_grad_(False)
-        self._optimizer = torch.optim.Adam(self.network.parameters(), lr=spec.learning_rate, fused=True)
+        self._optimizer = Adam(self.network, learning_rate=spec.learning_rate)
         self.gradient_steps = 0
         self._word = torch.arange(actions) // 64
         self._bit = torch.arange(actions) % 64
@@ -57,7 +56,7 @@ class Dqn:
             target = self._targets(batch)
         value = self.network(batch.obs).gather(1, batch.action[:, None])[:, 0]
         loss = nn.functional.smooth_l1_loss(value, target)
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_gradient()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self.gradient_steps += 1
@@ -87,11 +86,8 @@ class Dqn:
 
     def files(self) -> tuple[bytes, bytes]:
         """model.safetensors and optimizer.safetensors; the latter holds the target network too."""
-        state = {f"target.{name}": tensor for name, tensor in self._target.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            held = self._optimizer.state.get(parameter, {})
-            state |= {f"adam.{name}.{key}": held[key] for key in _ADAM_STATE if key in held}
-        return to_safetensors(self.network.state_dict()), to_safetensors(state)
+        target = {f"target.{name}": tensor for name, tensor in self._target.state_dict().items()}
+        return to_safetensors(self.network.state_dict()), to_safetensors(target | self._optimizer.state())
 
     def restore(self, model: bytes, optimizer: bytes, *, gradient_steps: int) -> None:
         """Goes on from a checkpoint's files. Raises RuntimeError when they are another network's."""
@@ -104,10 +100,7 @@ class Dqn:
                 if name.startswith("target.")
             }
         )
-        for name, parameter in self.network.named_parameters():
-            held = {key: state[f"adam.{name}.{key}"] for key in _ADAM_STATE if f"adam.{name}.{key}" in state}
-            if held:
-                self._optimizer.state[parameter] = held
+        self._optimizer.restore(state)
         self.gradient_steps = gradient_steps
 
     @torch.no_grad()

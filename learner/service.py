@@ -18,6 +18,8 @@ from cartridge.objects import ObjectStore, StoreUnavailable
 from cartridge.settings import Settings
 from games import registry
 from games.errors import GameError
+from games.kernel import warm_all
+from learner import kernels
 from learner.feed import ShardFeed
 from learner.trainer import Trainer
 from streams import kafka, topics
@@ -35,6 +37,9 @@ def run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     torch.set_num_threads(1)  # mini-batches are too small to share, and the other core is the actors'
+    warm_all(kernels)
+    for name in registry.names():
+        registry.get(name).warm()
     topics.ensure(settings.kafka)
     service = LearnerService(settings, stop=stop)
     server = telemetry.serve(settings.host, settings.metrics_port, lambda: service.ready)

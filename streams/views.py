@@ -40,7 +40,7 @@ def rows_of(shards: Sequence[ShardSealed], bucket: str) -> str:
         objects = ", ".join(quote(f"s3://{bucket}/{shard.object}") for shard in group)
         parts.append(
             f"SELECT {quote(env_id)} AS env_id, * FROM read_parquet([{objects}],"
-            " hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
+            " hive_partitioning = true, hive_types_autocast = false)"
         )
     return " UNION ALL BY NAME ".join(parts)
 

@@ -6,12 +6,11 @@ Invariant: a function either fills its folder with what the locks say or raises 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
-import tempfile
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 from cartridge.errors import CartridgeError
@@ -22,6 +21,7 @@ NATIVE = Path(__file__).resolve().parents[2] / "compose" / "native"
 TOOLS_LOCK = NATIVE / "tools.lock"
 KAFKA_SPEC = NATIVE / "kafka.toml"
 KAFKA_LOCK = NATIVE / "kafka.lock.toml"
+FETCH_JARS = Path(__file__).with_name("jars.py")
 MINIO_MODULE = "github.com/minio/minio"
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 _MINIO_PACKAGES = 1300  # that `go install -v` names while it compiles; only the progress bar uses it
@@ -43,41 +43,36 @@ def fill_tools(folder: Path, commands: Commands, part: Part) -> None:
 
 
 def fill_kafka(folder: Path, commands: Commands, part: Part, *, tools: Path) -> None:
-    """Kafka's jars, resolved by jgo, each compared with its locked sha256."""
-    locked = {
-        f"{jar['artifactId']}-{jar['version']}.jar": jar["sha256"]
-        for jar in tomllib.loads(KAFKA_LOCK.read_text())["dependencies"]
-    }
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.work-") as name:
-        work = Path(name)
-        shutil.copy(KAFKA_SPEC, work / "jgo.toml")
-        command = [sys.executable, "-m", "jgo", "--ignore-config", "--resolver", "python", "--links", "hard"]
-        folders = ["--repo-cache", str(work / "repository"), "--cache-dir", str(work / "environment")]
-        environment = {**os.environ, "PYTHONPATH": str(tools), "COLUMNS": "160"}
+    """Kafka's jars, fetched by jgo, each compared with its locked sha256."""
+    total = len(locked_jars())
+    fetched = 0
 
-        def on_line(line: str) -> None:
-            fetched = sum(1 for _ in (work / "repository").rglob("*.jar"))
-            part.say(line.split("━")[0].strip(), done=fetched, total=len(locked))
+    def on_line(line: str) -> None:
+        nonlocal fetched
+        fetched += line.endswith(".jar")
+        part.say(line, done=fetched, total=total)
 
-        commands.run([*command, *folders, "sync"], cwd=work, environment=environment, on_line=on_line)
-        jars = {jar.name: jar for jar in (work / "environment").rglob("*.jar")}
-        _compare(jars, locked)
-        for jar in jars.values():
-            jar.rename(folder / jar.name)
+    command = [sys.executable, str(FETCH_JARS), str(KAFKA_LOCK), str(folder)]
+    commands.run(command, environment={**os.environ, "PYTHONPATH": str(tools)}, on_line=on_line)
 
 
-def _compare(jars: dict[str, Path], locked: dict[str, str]) -> None:
-    if set(jars) != set(locked):
-        other = ", ".join(sorted(set(jars) ^ set(locked)))
-        raise CartridgeError(
-            f"Kafka resolved to other jars than {KAFKA_LOCK.name} holds ({other}): run `./just lock`"
-        )
-    for name, path in jars.items():
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != locked[name]:
-            raise CartridgeError(
-                f"{name} has sha256 {found}, {KAFKA_LOCK.name} says {locked[name]}: it is not used"
-            )
+def locked_jars() -> dict[str, str]:
+    """sha256 of each of Kafka's jars, by file name."""
+    locked = tomllib.loads(KAFKA_LOCK.read_text())["dependencies"]
+    return {f"{jar['artifactId']}-{jar['version']}.jar": jar["sha256"] for jar in locked}
+
+
+def resolve_kafka(
+    work: Path, commands: Commands, *, tools: Path, on_line: Callable[[str], None] = lambda _: None
+) -> Path:
+    """A folder in `work` with the jars that kafka.toml resolves to, and jgo's lock of them."""
+    shutil.copy(KAFKA_SPEC, work / "jgo.toml")
+    options = ("--ignore-config", "--resolver", "python", "--links", "hard")
+    folders = ("--repo-cache", str(work / "repository"), "--cache-dir", str(work / "environment"))
+    environment = {**os.environ, "PYTHONPATH": str(tools), "COLUMNS": "160"}
+    command = [sys.executable, "-m", "jgo", *options, *folders, "sync"]
+    commands.run(command, cwd=work, environment=environment, on_line=on_line)
+    return work / "environment"
 
 
 def fill_minio(folder: Path, commands: Commands, part: Part, *, tools: Path, build: Path) -> None:

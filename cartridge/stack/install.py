@@ -36,7 +36,7 @@ class Folders:
     @classmethod
     def of(cls, cache: Path) -> Folders:
         tools = _digest(artifacts.TOOLS_LOCK.read_bytes(), sys.version.encode())
-        jars = _digest(artifacts.KAFKA_LOCK.read_bytes())
+        jars = _digest(repr(sorted(artifacts.locked_jars().items())).encode())
         return cls(
             tools=cache / f"tools-{tools}",
             kafka=cache / f"kafka-{jars}",

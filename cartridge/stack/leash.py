@@ -25,7 +25,8 @@ def main(parent: int, command: list[str]) -> None:
     try:
         os.execvp(command[0], command)
     except OSError as error:
-        sys.exit(f"error: {command[0]} cannot be started: {error.strerror}")
+        os.write(2, f"error: {command[0]} cannot be started: {error.strerror}\n".encode())
+        sys.exit(127)
 
 
 if __name__ == "__main__":

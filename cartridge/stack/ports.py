@@ -123,13 +123,18 @@ def _by(port: int) -> str:
         if not process.name.isdigit():
             continue
         try:
-            links = {str(link.readlink()) for link in (process / "fd").iterdir()}
-            name = (process / "comm").read_text().strip()
+            if any(_opens(link, inodes) for link in (process / "fd").iterdir()):
+                return f" by pid {process.name} ({(process / 'comm').read_text().strip()})"
         except OSError:  # gone meanwhile, or another user's
             continue
-        if links & inodes:
-            return f" by pid {process.name} ({name})"
     return ""
+
+
+def _opens(link: Path, inodes: set[str]) -> bool:
+    try:
+        return str(link.readlink()) in inodes
+    except OSError:  # closed meanwhile
+        return False
 
 
 def _listening_inodes(port: int) -> set[str]:

@@ -36,7 +36,9 @@ class Part:
         self._line_at = self.began
 
     def say(self, detail: str, *, done: int = 0, total: int = 0) -> None:
-        """What it does now; `done` of `total` when that is known."""
+        """What it does now; `done` of `total` when that is known. Nothing once it has ended."""
+        if self.ended is not None:
+            return
         self.detail = detail
         self.fraction = min(done / total, 1.0) if total else None
         if not self._progress.live and time.monotonic() - self._line_at >= _LINE_EVERY_S:

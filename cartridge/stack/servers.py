@@ -103,7 +103,11 @@ def wait_ready(server: Server, child: Child) -> None:
     while not server.ready():
         late = time.monotonic() > deadline
         if late or child.exit_code() is not None:
-            how = f"is not ready after {server.ready_timeout_s:.0f} s" if late else f"ended with {child.exit_code()}"
+            how = (
+                f"is not ready after {server.ready_timeout_s:.0f} s"
+                if late
+                else f"ended with {child.exit_code()}"
+            )
             raise CartridgeError(f"{server.name} {how}: {child.last_line()} (log: {child.log})")
         time.sleep(_POLL_S)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from cartridge.settings import Settings
@@ -26,33 +27,21 @@ def services(
     """The services in the order in which they start; stage by stage they are stopped in reverse."""
     base = service_environment(settings, os.environ if environment is None else environment)
     servers = ("kafka", "minio")
-    actors = [
-        _service(
-            f"actor-{index}",
-            ("actor", "--index", str(index)),
-            base,
-            metrics_name=f"actor_{index}_metrics",
-            ports=ports,
-            needs=(*servers, "engine"),
-            stage=3,
-        )
-        for index in range(ACTORS)
-    ]
+    own = partial(_service, environment=base, ports=ports)
     return [
-        _service("engine", ("engine",), base, metrics_name="engine_metrics", ports=ports, needs=(), stage=1),
-        _service(
-            "compactor",
-            ("compactor",),
-            base,
-            metrics_name="compactor_metrics",
-            ports=ports,
-            needs=servers,
-            stage=2,
+        own("engine", ("engine",), metrics_name="engine_metrics", needs=(), stage=1),
+        own("compactor", ("compactor",), metrics_name="compactor_metrics", needs=servers, stage=2),
+        own("learner", ("learner",), metrics_name="learner_metrics", needs=servers, stage=2),
+        *(
+            own(
+                f"actor-{index}",
+                ("actor", "--index", str(index)),
+                metrics_name=f"actor_{index}_metrics",
+                needs=(*servers, "engine"),
+                stage=3,
+            )
+            for index in range(ACTORS)
         ),
-        _service(
-            "learner", ("learner",), base, metrics_name="learner_metrics", ports=ports, needs=servers, stage=2
-        ),
-        *actors,
     ]
 
 
@@ -81,8 +70,8 @@ def service_environment(settings: Settings, environment: Mapping[str, str]) -> d
 def _service(
     name: str,
     arguments: tuple[str, ...],
-    environment: Mapping[str, str],
     *,
+    environment: Mapping[str, str],
     metrics_name: str,
     ports: Ports,
     needs: tuple[str, ...],

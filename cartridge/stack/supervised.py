@@ -82,7 +82,7 @@ class Supervised:
     def ask_to_stop(self) -> None:
         """Sends SIGTERM; `stopped` tells when it has ended, and kills it when its time is over."""
         if self._child is None:
-            self._become("stopped")
+            self._rest()
         elif self.status.state not in ("stopping", "stopped"):
             self._become("stopping")
             self._kill_at = self._clock() + self.server.grace_s
@@ -94,9 +94,8 @@ class Supervised:
             if self._clock() < self._kill_at:
                 return False
             self._child.kill()
-        if self.status.state != "failed":
-            self._become("stopped")
         self._child = None
+        self._rest()
         return True
 
     def _spawn(self) -> None:
@@ -144,6 +143,11 @@ class Supervised:
             self._become("ready")
         elif self.status.state == "ready":
             self._become("unready")
+
+    def _rest(self) -> None:
+        """It runs no more; that it has failed stays to be seen."""
+        if self.status.state != "failed":
+            self._become("stopped")
 
     def _become(self, state: State) -> None:
         identity = None if self._child is None else self._child.identity

@@ -24,18 +24,6 @@ GOES_ON, WON_BY_0, WON_BY_1, DRAWN = range(4)
 
 STATE = np.dtype({"names": ["cells", "player", "status"], "formats": [("u1", (CELLS,)), "u1", "u1"]})
 
-# The eight lines, as bit sets of cells.
-LINES = (
-    0b000000111,
-    0b000111000,
-    0b111000000,
-    0b001001001,
-    0b010010010,
-    0b100100100,
-    0b100010001,
-    0b001010100,
-)
-
 
 def typed(states: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     """A view of u8[N, 11] as STATE[N]; no copy."""

@@ -1,0 +1,74 @@
+"""Learned policies for people: to evaluate, and to play against.
+
+In: a run's name. Out: its checkpoint, verified, as a policy that needs no torch.
+Invariant: what is loaded is what was announced: the manifest's and every file's SHA-256 are checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from actor import kernels
+from actor.policy import Policy
+from cartridge import runs
+from cartridge.errors import UsageError
+from cartridge.objects import ObjectMissing, ObjectStore
+from cartridge.settings import Settings
+from streams import checkpoint
+from streams.checkpoint import Manifest
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint of a run."""
+
+    prefix: str
+    manifest: Manifest
+    policy: Policy
+
+
+def load_checkpoint(settings: Settings, run: str, *, version: int | None = None) -> Checkpoint:
+    """The checkpoint of `run` with `version`, by default the newest.
+
+    Raises UsageError when there is none, BadCheckpoint when it is not what was announced.
+    """
+    spec = runs.find(settings, run)
+    newest = runs.newest_weights(settings).get(spec.run)
+    if newest is None:
+        raise UsageError(
+            f"run is {run!r}: it has no weights yet; `cartridge status` shows whether a learner is up"
+        )
+    if version is not None and not 0 <= version <= newest.version:
+        raise UsageError(f"version is {version}: run {run} has 0 to {newest.version}")
+    store = ObjectStore.connect(settings)
+    if version is None or version == newest.version:
+        prefix, digest = newest.checkpoint, newest.manifest_sha256
+    else:  # older announcements may be compacted away; the files are still checked against the manifest
+        prefix, digest = checkpoint.prefix_of(run, version), None
+    try:
+        manifest = checkpoint.read_manifest(store, prefix, sha256=digest)
+        body = checkpoint.read_file(store, prefix, manifest, checkpoint.MODEL)
+    except ObjectMissing as error:
+        raise UsageError(f"version is {newest.version if version is None else version}: {error}") from error
+    return Checkpoint(
+        prefix, manifest, Policy.from_safetensors(body, manifest.network, version=manifest.version)
+    )
+
+
+def load_policy(
+    settings: Settings, run: str
+) -> Callable[[npt.NDArray[np.float32], npt.NDArray[np.uint64]], npt.NDArray[np.int64]]:
+    """The greedy policy of `run`: observations f32[N, O] and legal masks u64[N, W] to actions i64[N]."""
+    policy = load_checkpoint(settings, run).policy
+
+    def act(obs: npt.NDArray[np.float32], legal: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        actions = np.zeros(len(obs), np.uint32)
+        rows = np.arange(len(obs), dtype=np.int64)
+        kernels.best_legal(policy.values(obs), legal, rows, len(obs), actions)
+        return actions.astype(np.int64)
+
+    return act

@@ -1,0 +1,95 @@
+"""What a person may ask of a run. Pure.
+
+In: settings by name. Out: a RunSpec.
+Invariant: a spec that is impossible is refused here, by field and value, before anything is written.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, fields
+
+from cartridge.errors import UsageError
+from games import registry
+from games.errors import GameError
+from streams.records import RunSpec
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_ALGORITHMS = ("dqn",)
+# Between what limits a setting makes sense; both ends are allowed.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**63 - 1),
+    "actors": (1, 4096),
+    "environments": (1, 65_536),
+    "chunk_steps": (1, 4096),
+    "exploration": (0, 1),
+    "learning_rate": (1e-9, 1),
+    "batch_size": (1, 1 << 20),
+    "discount": (0, 1),
+    "target_period": (1, 1 << 31),
+    "publish_period": (1, 1 << 31),
+    "window_rows": (1, 1 << 31),
+    "min_window_rows": (1, 1 << 31),
+    "samples_per_insert": (1e-6, 1e6),
+    "samples_ahead": (1, 1 << 62),
+    "max_gradient_steps": (0, 1 << 62),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a person may ask of a run; the defaults train tic-tac-toe in seconds."""
+
+    env_id: str
+    algorithm: str = "dqn"
+    run: str = ""  # a name is made when there is none
+    seed: int = 0
+    actors: int = 2
+    environments: int = 128
+    chunk_steps: int = 16
+    exploration: float = 0.5
+    hidden: tuple[int, ...] = (64, 64)
+    learning_rate: float = 2e-3
+    batch_size: int = 512
+    discount: float = 1.0
+    target_period: int = 50
+    publish_period: int = 50
+    window_rows: int = 200_000
+    min_window_rows: int = 8_192
+    samples_per_insert: float = 4.0
+    samples_ahead: int = 65_536
+    where: str = ""
+    max_gradient_steps: int = 20_000
+    stop_when: str = "unbeatable"
+
+
+def spec_of(wish: Wish) -> RunSpec:
+    """The spec of `wish`. Raises UsageError naming the field and its value."""
+    try:
+        registry.get(wish.env_id)
+    except GameError as error:
+        raise UsageError(str(error)) from error
+    if wish.algorithm not in _ALGORITHMS:
+        raise UsageError(f"algorithm is {wish.algorithm!r}: there is {', '.join(_ALGORITHMS)}")
+    name = wish.run or f"{wish.env_id}-{time.strftime('%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"run is {name!r}: a name has letters, digits, - and _, at most 63")
+    for field, (low, high) in _LIMITS.items():
+        value = getattr(wish, field)
+        if not low <= value <= high:
+            raise UsageError(f"{field} is {value}: it must be {low:g} to {high:g}")
+    if not wish.hidden or not all(1 <= width <= 65_536 for width in wish.hidden):
+        raise UsageError(f"hidden is {list(wish.hidden)}: it needs at least one width, each 1 to 65536")
+    if wish.samples_ahead < wish.publish_period * wish.batch_size:
+        raise UsageError(
+            f"samples_ahead is {wish.samples_ahead}: it must be at least publish_period * batch_size ="
+            f" {wish.publish_period * wish.batch_size}, or actors and learner would wait for each other"
+        )
+    values = {field.name: getattr(wish, field.name) for field in fields(wish)}
+    return RunSpec(
+        **{**values, "run": name, "hidden": list(wish.hidden)},
+        wanted="RUNNING",
+        submitted_us=time.time_ns() // 1000,
+    )
