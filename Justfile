@@ -4,6 +4,8 @@ set shell := ["sh", "-eu", "-c"]
 
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 export PYTHONUNBUFFERED := "1"
+# Compiled modules are kept, whatever the shell says: importing torch takes 2 s with them and 4 s without.
+export PYTHONDONTWRITEBYTECODE := ""
 
 # the list of recipes
 [private]

@@ -126,7 +126,7 @@ class Group:
             reply.rewards,
             reply.terminated,
             reply.truncated,
-            final=_final(reply),
+            final=reply.final,
         )
         ended = self._ended
         room = slice(ended.count, None)
@@ -150,7 +150,7 @@ class Group:
         ended.ended_us[ended.count : ended.count + closed] = time.time_ns() // 1000
         ended.count += closed
         self._episodes += closed
-        self.positions = Positions(reply.states, reply.obs, reply.legal_masks, reply.players)
+        self.positions = reply.positions
         return closed
 
     def drain_episodes(self, *, sequence: int, weights_version: int) -> EpisodeChunk | None:
@@ -174,10 +174,3 @@ class Group:
             truncated=ended.truncated[:count].tobytes(),
             ended_us=ended.ended_us[:count].tobytes(),
         )
-
-
-def _final(reply: StepReply) -> Positions:
-    """Where the episodes ended, [E] rows."""
-    rows = len(reply.final_states)
-    masks = np.zeros((rows, reply.legal_masks.shape[1]), np.uint64)
-    return Positions(reply.final_states, reply.final_obs, masks, np.zeros(rows, np.uint8))

@@ -40,7 +40,9 @@ class Policy:
             tensors = load(body)
         except Exception as error:
             raise BadCheckpoint(f"model.safetensors cannot be read: {error}") from error
-        sizes: list[int] = network["layers"]
+        sizes = network.get("layers")
+        if not isinstance(sizes, list) or len(sizes) < 2 or not all(isinstance(size, int) for size in sizes):
+            raise BadCheckpoint(f"network has layers {sizes!r}: at least two widths are needed")
         layers = []
         for index, (inputs, outputs) in enumerate(pairwise(sizes)):
             weight, bias = tensors.get(f"layers.{index}.weight"), tensors.get(f"layers.{index}.bias")

@@ -34,7 +34,6 @@ class Recorder:
     def __init__(self, spec: GameSpec, *, environments: int, steps: int) -> None:
         shape = (environments, steps)
         obs_bytes = spec.obs_size * 4
-        self._capacity = steps
         self.steps = 0
         self.first_step_s = 0.0
         self._episode = np.zeros(shape, np.int64)
@@ -52,11 +51,11 @@ class Recorder:
         self._obs_after_end = np.zeros((*shape, obs_bytes), np.uint8)
         self._mask_after_end = np.zeros((*shape, 8 * spec.mask_words), np.uint8)
         self._player_after_end = np.zeros((*shape, 1), np.uint8)
-        row_bytes = obs_bytes * 1.3 + spec.state_bytes * 1.3 + spec.action_bytes + 8 * spec.mask_words + 27
-        # The environments are cut into equal slices, one a message.
-        slices = max(1, int(np.ceil(environments * steps * row_bytes / _CHUNK_BYTES)))
-        self._edges = np.linspace(0, environments, slices + 1).astype(int).tolist()
-        largest = max(high - low for low, high in pairwise(self._edges))
+        # Whatever a message's rows turn out to be, each with a successor of its own, it is below the bound.
+        self._capacity = max(1, min(steps, _CHUNK_BYTES // _row_bytes(spec)))
+        slice_rows = max(1, _CHUNK_BYTES // (_row_bytes(spec) * self._capacity))
+        self._edges = [*range(0, environments, slice_rows), environments]
+        largest = min(slice_rows, environments)
         self._successor_state = np.zeros((largest * steps, spec.state_bytes), np.uint8)
         self._successor_obs = np.zeros((largest * steps, obs_bytes), np.uint8)
         self._successor_mask = np.zeros((largest * steps, 8 * spec.mask_words), np.uint8)
@@ -152,6 +151,12 @@ class Recorder:
                 count = kernels.gather_successors(ended, steps, after_end, after, low, high, out)
                 columns[name] = out[:count].tobytes()
             yield Rows((high - low) * steps, columns)
+
+
+def _row_bytes(spec: GameSpec) -> int:
+    """The most that one row can add to a message."""
+    twice = spec.state_bytes + 4 * spec.obs_size + 8 * spec.mask_words + 1  # what a successor has as well
+    return 2 * twice + spec.action_bytes + 26
 
 
 def _as_bytes(column: npt.NDArray[np.float32] | npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:

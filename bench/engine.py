@@ -27,6 +27,7 @@ if __name__ == "__main__":
 
 from engine.autoreset import AutoReset
 from engine.client import EngineClient
+from engine.memory import keep_freed
 from engine.server import EngineServer
 from games import registry
 from games.contract import Game, Outcomes, encode_discrete
@@ -34,7 +35,7 @@ from games.contract import Game, Outcomes, encode_discrete
 GAME = "tictactoe"
 BATCHES = (1, 64, 1024, 4096)
 CALLS = ("kernel", "unary", "batch", "stream")
-IN_FLIGHT = 8
+IN_FLIGHT = 16
 SAMPLED_GAMES = 4096
 SEED = 3
 
@@ -213,6 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    keep_freed()
     if options.serve:
         serve()
         return 0

@@ -6,7 +6,6 @@ Invariant: a spec that is impossible is refused here, by field and value, before
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from dataclasses import dataclass, fields
@@ -14,9 +13,9 @@ from dataclasses import dataclass, fields
 from cartridge.errors import UsageError
 from games import registry
 from games.errors import GameError
+from streams.chunk import RUN_NAME
 from streams.records import RunSpec
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _ALGORITHMS = ("dqn",)
 # Between what limits a setting makes sense; both ends are allowed.
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -74,7 +73,7 @@ def spec_of(wish: Wish) -> RunSpec:
     if wish.algorithm not in _ALGORITHMS:
         raise UsageError(f"algorithm is {wish.algorithm!r}: there is {', '.join(_ALGORITHMS)}")
     name = wish.run or f"{wish.env_id}-{time.strftime('%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    if not _NAME.fullmatch(name):
+    if not RUN_NAME.fullmatch(name):
         raise UsageError(f"run is {name!r}: a name has letters, digits, - and _, at most 63")
     for field, (low, high) in _LIMITS.items():
         value = getattr(wish, field)

@@ -35,7 +35,7 @@ class AutoReset:
             seeds: u64[N]; row i uses seeds[i] if its episode has ended.
 
         Returns:
-            The last positions of the E ended rows in row order (states and obs only), valid until the next call.
+            The last positions of the E rows that were reset, in row order; valid until the next call.
         """
         if len(self._rows) < len(seeds):
             self._grow(len(seeds))
@@ -45,39 +45,40 @@ class AutoReset:
             outcomes.truncated,
             to.states,
             to.obs,
+            to.legal_masks,
+            to.players,
             seeds,
             self._rows,
             final.states,
             final.obs,
+            final.legal_masks,
+            final.players,
             self._seeds,
         )
         if ended:
-            fresh = _first(self._fresh, ended)
-            self._game.reset(self._seeds[:ended], out=fresh)
-            put_fresh(
-                self._rows[:ended],
-                fresh.states,
-                fresh.obs,
-                fresh.legal_masks,
-                fresh.players,
-                to.states,
-                to.obs,
-                to.legal_masks,
-                to.players,
-            )
+            self._put_fresh(to, ended)
         return _first(final, ended)
+
+    def _put_fresh(self, to: Positions, ended: int) -> None:
+        fresh = _first(self._fresh, ended)
+        self._game.reset(self._seeds[:ended], out=fresh)
+        put_fresh(
+            self._rows[:ended],
+            fresh.states,
+            fresh.obs,
+            fresh.legal_masks,
+            fresh.players,
+            to.states,
+            to.obs,
+            to.legal_masks,
+            to.players,
+        )
 
     def _grow(self, rows: int) -> None:
         self._rows = np.empty(rows, np.int64)
         self._seeds = np.empty(rows, np.uint64)
         self._final = Positions.empty(self._game.spec, rows)
         self._fresh = Positions.empty(self._game.spec, rows)
-
-
-def warm() -> None:
-    """Compile the kernels, or load them from the disk cache."""
-    take_ended.warm()
-    put_fresh.warm()
 
 
 def _first(positions: Positions, rows: int) -> Positions:
@@ -89,19 +90,32 @@ def _first(positions: Positions, rows: int) -> Positions:
     )
 
 
-@kernel("i64(in u8[1], in u8[1], in u8[2], in f32[2], in u64[1], i64[1], u8[2], f32[2], u64[1])")
+def warm() -> None:
+    """Compile the kernels, or load them from the disk cache."""
+    take_ended.warm()
+    put_fresh.warm()
+
+
+@kernel(
+    "i64(in u8[1], in u8[1], in u8[2], in f32[2], in u64[2], in u8[1], in u64[1],"
+    " i64[1], u8[2], f32[2], u64[2], u8[1], u64[1])"
+)
 def take_ended(
     terminated: U8,
     truncated: U8,
     states: U8,
     obs: F32,
+    legal_masks: U64,
+    players: U8,
     seeds: U64,
     rows: I64,
     final_states: U8,
     final_obs: F32,
+    final_masks: U64,
+    final_players: U8,
     final_seeds: U64,
 ) -> int:
-    """Gather index, state, observation and seed of every ended row; returns how many there are."""
+    """Gather index, position and seed of every ended row; returns how many there are."""
     ended = 0
     for row in range(len(terminated)):
         if terminated[row] or truncated[row]:
@@ -111,6 +125,9 @@ def take_ended(
                 final_states[ended, byte] = states[row, byte]
             for value in range(obs.shape[1]):
                 final_obs[ended, value] = obs[row, value]
+            for word in range(legal_masks.shape[1]):
+                final_masks[ended, word] = legal_masks[row, word]
+            final_players[ended] = players[row]
             ended += 1
     return ended
 

@@ -89,17 +89,22 @@ class Catalog:
             GameError: the game refused its input.
             Refusal: FAILED_PRECONDITION, the kernel broke its own contract.
         """
-        env_id = game.spec.env_id
         try:
             yield
-        except (GameError, MemoryError):  # memory is the process's trouble
-            raise
         except Exception as error:
-            with self._lock:
-                self._poisoned.setdefault(env_id, f"{type(error).__name__}: {error}".splitlines()[0])
-            self._metrics.poisoned.labels(env_id).set(1)
-            _log.error("game_poisoned", game=env_id, exc_info=True)
-            raise self._refusal(env_id) from error
+            raise self.verdict(game, error) from error
+
+    def verdict(self, game: Game, error: Exception) -> Exception:
+        """What a call of the game that raised `error` shall raise: the error itself if the game refused its input, else
+        the game is poisoned and this is its refusal."""
+        if isinstance(error, (GameError, Refusal, MemoryError)):  # memory is the process's trouble
+            return error
+        env_id = game.spec.env_id
+        with self._lock:
+            self._poisoned.setdefault(env_id, f"{type(error).__name__}: {error}".splitlines()[0])
+        self._metrics.poisoned.labels(env_id).set(1)
+        _log.error("game_poisoned", game=env_id, exc_info=True)
+        return self._refusal(env_id)
 
     def restore(self, env_id: str) -> None:
         """Offer a poisoned game again."""

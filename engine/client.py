@@ -24,10 +24,10 @@ from google.protobuf.message import Message
 from engine import capabilities, limits
 from engine.errors import EngineRefused, EngineUnavailable, WireError, from_rpc
 from engine.request import check_step, engine_id_bytes, step_request_bytes
-from engine.response import StepReply
+from engine.response import ReplyReader, StepReply
 from engine.stream import MAX_IN_FLIGHT, StepStream
 from engine.stubs import engine_pb2 as pb
-from games.batch import Positions, check_column
+from games.batch import U64, Positions, check_column
 from games.spec import GameSpec
 
 __all__ = ["EngineClient", "EngineRefused", "EngineUnavailable", "StepReply", "StepStream"]
@@ -97,7 +97,7 @@ class EngineClient:
         """
         spec = self.capabilities(env_id)
         count = len(seeds)
-        check_column("seeds", seeds, np.uint64, (count,))
+        check_column("seeds", seeds, U64, (count,))
         request = pb.ResetBatchRequest(
             id=pb.EngineId(env_id=env_id, build_id=spec.build_id),
             count=count,
@@ -128,7 +128,7 @@ class EngineClient:
         )
         answer = self._call_bytes("StepBatch", request)
         try:
-            return StepReply.read(answer, 0, len(answer), spec=spec)
+            return ReplyReader(spec).read(answer, 0, len(answer))
         except WireError as error:
             raise EngineRefused(grpc.StatusCode.INTERNAL, str(error)) from error
 

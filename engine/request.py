@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engine import wire
 from engine.errors import WireError
-from games.batch import check_column
+from games.batch import U8, U64, check_column
 from games.spec import GameSpec
 
 _ID, _COUNT, _STATES, _ACTIONS, _RESET_SEEDS, _SEQUENCE = range(1, 7)
@@ -78,8 +78,7 @@ class StepRequest:
                 f"{field}: {stop - start} bytes; count = {self.count} rows of {row_bytes} bytes need "
                 f"{self.count * row_bytes}"
             )
-        column = np.frombuffer(self.message, np.uint8, self.count * row_bytes, start)
-        return column.reshape(self.count, row_bytes)
+        return np.ndarray((self.count, row_bytes), np.uint8, self.message, start)
 
 
 def check_step(
@@ -90,10 +89,10 @@ def check_step(
 ) -> None:
     """Refuse columns that the engine would refuse for their sizes. Raises games.errors.BadBatch."""
     count = len(states)
-    check_column("states", states, np.uint8, (count, spec.state_bytes))
-    check_column("actions", actions, np.uint8, (count, spec.action_bytes))
+    check_column("states", states, U8, (count, spec.state_bytes))
+    check_column("actions", actions, U8, (count, spec.action_bytes))
     if reset_seeds is not None:
-        check_column("reset_seeds", reset_seeds, np.uint64, (count,))
+        check_column("reset_seeds", reset_seeds, U64, (count,))
 
 
 def engine_id_bytes(env_id: str, build_id: str = "") -> bytes:

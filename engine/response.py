@@ -13,34 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine import wire
+from engine import layout, wire
 from engine.errors import WireError
+from engine.layout import Layout, row_bytes
 from games.contract import Outcomes, Positions
 from games.spec import GameSpec
 
-_SEQUENCE, _COUNT, _STATES, _OBS, _REWARDS, _TERMINATED, _TRUNCATED = range(1, 8)
-_LEGAL_MASKS, _PLAYERS, _INFO, _ENDED_COUNT, _FINAL_STATES, _FINAL_OBS = range(8, 14)
 _TAIL_BYTES = 96  # numbers, heads and padding after the fixed columns, at most
-
-
-def _columns(spec: GameSpec) -> tuple[tuple[int, str, int], ...]:
-    """Field number, dtype and values a row of each column, in the order of our messages: widest first."""
-    return (
-        (_OBS, "<f4", spec.obs_size),
-        (_LEGAL_MASKS, "<u8", spec.mask_words),
-        (_INFO, "<u8", 1),
-        (_REWARDS, "<f4", 1),
-        (_STATES, "u1", spec.state_bytes),
-        (_TERMINATED, "u1", 1),
-        (_TRUNCATED, "u1", 1),
-        (_PLAYERS, "u1", 1),
-    )
-
-
-def row_bytes(spec: GameSpec) -> int:
-    """Bytes a row of an answer, when every row has ended and was reset."""
-    fixed = sum(np.dtype(kind).itemsize * width for _, kind, width in _columns(spec))
-    return fixed + spec.state_bytes + 4 * spec.obs_size
+_LAYOUTS = 256  # row counts that a reader remembers
 
 
 class ResponseSlot:
@@ -50,26 +30,26 @@ class ResponseSlot:
     """
 
     def __init__(self, spec: GameSpec, count: int) -> None:
-        self.count = count
-        capacity = wire.STREAM_HEAD + count * row_bytes(spec) + 16 * len(_columns(spec)) + _TAIL_BYTES
-        self._memory = np.zeros(capacity, np.uint8)
-        self._at = wire.STREAM_HEAD
-        self._append(wire.number_field(_COUNT, count))
-        views = {number: self._column(number, kind, width) for number, kind, width in _columns(spec)}
-        self._fixed_end = self._at
+        fixed = Layout.of(spec, count)
+        self._fixed_end = wire.STREAM_HEAD + fixed.stop
+        final_bytes = count * sum(dtype.itemsize * width for _, dtype, width in layout.final_columns(spec))
+        self._memory = np.zeros(self._fixed_end + final_bytes + _TAIL_BYTES, np.uint8)
+        self._view = self._memory.data
+        for at, content in fixed.between:
+            self._view[wire.STREAM_HEAD + at : wire.STREAM_HEAD + at + len(content)] = content
+        views = {column.number: column.view(self._memory, wire.STREAM_HEAD) for column in fixed.columns}
         self.outcomes = Outcomes(
             positions=Positions(
-                states=views[_STATES],
-                obs=views[_OBS],
-                legal_masks=views[_LEGAL_MASKS],
-                players=views[_PLAYERS].reshape(count),
+                states=views[layout.STATES],
+                obs=views[layout.OBS],
+                legal_masks=views[layout.LEGAL_MASKS],
+                players=views[layout.PLAYERS],
             ),
-            rewards=views[_REWARDS].reshape(count),
-            terminated=views[_TERMINATED].reshape(count),
-            truncated=views[_TRUNCATED].reshape(count),
-            info=views[_INFO].reshape(count),
+            rewards=views[layout.REWARDS],
+            terminated=views[layout.TERMINATED],
+            truncated=views[layout.TRUNCATED],
+            info=views[layout.INFO],
         )
-        self._view = self._memory.data
 
     @property
     def nbytes(self) -> int:
@@ -80,47 +60,39 @@ class ResponseSlot:
         self,
         *,
         sequence: int,
-        final_states: npt.NDArray[np.uint8],
-        final_obs: npt.NDArray[np.float32],
+        final: Positions,
         in_stream: bool,
     ) -> memoryview:
         """The whole message, valid until the slot is used again.
 
         Args:
             sequence: of the request.
-            final_states: u8[E, S] of the rows that were reset.
-            final_obs: f32[E, O] of the rows that were reset.
+            final: the last positions of the E rows that were reset.
             in_stream: with the head that makes it a part of a StepStreamResponse; such parts may be joined.
         """
-        self._at = self._fixed_end
-        self._append(wire.number_field(_SEQUENCE, sequence))
-        if len(final_states):
-            self._append(wire.number_field(_ENDED_COUNT, len(final_states)))
-            self._append_column(_FINAL_STATES, final_states)
-            self._append_column(_FINAL_OBS, final_obs)
-        self._append(wire.padding(self._at, 0))
+        at, view = self._fixed_end, self._view
+        head = wire.number_field(layout.SEQUENCE, sequence)
+        if ended := len(final):
+            head += wire.number_field(layout.ENDED_COUNT, ended)
+            for number, rows in (
+                (layout.FINAL_STATES, final.states),
+                (layout.FINAL_OBS, final.obs),
+                (layout.FINAL_LEGAL_MASKS, final.legal_masks),
+                (layout.FINAL_PLAYERS, final.players),
+            ):
+                size = rows.nbytes
+                head += wire.padding(at + len(head), wire.COLUMN_HEAD) + wire.column_head(number, size)
+                view[at : at + len(head)] = head
+                at += len(head)
+                self._memory[at : at + size] = rows.reshape(-1).view(np.uint8)
+                at, head = at + size, b""
+        head += wire.padding(at + len(head), 0)
+        view[at : at + len(head)] = head
+        at += len(head)
         if not in_stream:
-            return self._view[wire.STREAM_HEAD : self._at]
-        head = wire.stream_head(self._at - wire.STREAM_HEAD)
-        self._view[: wire.STREAM_HEAD] = head
-        return self._view[: self._at]
-
-    def _append(self, data: bytes) -> None:
-        self._memory.data[self._at : self._at + len(data)] = data
-        self._at += len(data)
-
-    def _column(self, number: int, kind: str, width: int) -> npt.NDArray[Any]:
-        """Head of a column, and its place as an array [count, width]."""
-        dtype = np.dtype(kind)
-        size = self.count * width * dtype.itemsize
-        self._append(wire.padding(self._at, wire.COLUMN_HEAD) + wire.column_head(number, size))
-        start, self._at = self._at, self._at + size
-        return self._memory[start : self._at].view(dtype).reshape(self.count, width)
-
-    def _append_column(self, number: int, rows: npt.NDArray[Any]) -> None:
-        self._append(wire.padding(self._at, wire.COLUMN_HEAD) + wire.column_head(number, rows.nbytes))
-        self._memory[self._at : self._at + rows.nbytes] = rows.reshape(-1).view(np.uint8)
-        self._at += rows.nbytes
+            return view[wire.STREAM_HEAD : at]
+        view[: wire.STREAM_HEAD] = wire.stream_head(at - wire.STREAM_HEAD)
+        return view[:at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +100,8 @@ class StepReply:
     """What a batch of steps led to. The arrays are read-only views of the answer's bytes.
 
     With reset seeds, a row whose episode has ended holds the start of the next one in states, obs, legal_masks and
-    players; E is the number of such rows, and final_states, final_obs are how their episodes ended, in row order. The
-    other columns tell of the step.
+    players; E is the number of such rows, and the final_ columns are how their episodes ended, in row order. The other
+    columns tell of the step.
     """
 
     sequence: int  # of the send, from 0
@@ -143,47 +115,121 @@ class StepReply:
     info: npt.NDArray[np.uint64]  # [N], the game's own bits
     final_states: npt.NDArray[np.uint8]  # [E, S]
     final_obs: npt.NDArray[np.float32]  # [E, O]
+    final_legal_masks: npt.NDArray[np.uint64]  # [E, W]
+    final_players: npt.NDArray[np.uint8]  # [E]
+
+    @property
+    def positions(self) -> Positions:
+        """Where the games stand now, N rows."""
+        return Positions(self.states, self.obs, self.legal_masks, self.players)
+
+    @property
+    def final(self) -> Positions:
+        """Where the episodes ended, E rows."""
+        return Positions(self.final_states, self.final_obs, self.final_legal_masks, self.final_players)
 
     def ended_rows(self) -> npt.NDArray[np.intp]:
-        """Indices [E] of the rows whose episode has ended, ascending: the rows of final_states and final_obs."""
+        """Indices [E] of the rows whose episode has ended, ascending: the rows of the final_ columns."""
         return np.flatnonzero(self.terminated | self.truncated)
 
-    @classmethod
-    def read(cls, message: bytes, start: int, stop: int, *, spec: GameSpec) -> StepReply:
+
+class ReplyReader:
+    """Reads answers of one game; those that are laid out like ours without parsing their columns."""
+
+    def __init__(self, spec: GameSpec) -> None:
+        self._spec = spec
+        self._layouts: dict[int, Layout] = {}
+        self._final = layout.final_columns(spec)
+        self._final_numbers = frozenset(number for number, _, _ in self._final)
+
+    def read(self, message: bytes, start: int, stop: int) -> StepReply:
         """The answer in message[start:stop]. Raises WireError where it does not fit the spec."""
-        found: dict[int, tuple[int, int]] = {}
-        for number, first, last in wire.fields(message, start, stop):
-            found[number] = first, last
-        count = found.get(_COUNT, _ABSENT)[0]
-        ended = found.get(_ENDED_COUNT, _ABSENT)[0]
-
-        def column(number: int, kind: str, rows: int, width: int) -> npt.NDArray[Any]:
-            first, last = found.get(number, _ABSENT)
-            dtype = _DTYPES[kind]
-            if last - first != rows * width * dtype.itemsize:
-                raise WireError(
-                    f"answer's field {number}: {last - first} bytes for {rows} rows of {spec.env_id}"
-                )
-            values = np.frombuffer(message, dtype, rows * width, first)
-            if not values.flags.aligned:  # not written by this engine
-                values = values.copy()
-            return values.reshape(rows, width) if number in _WIDE else values
-
-        return cls(
-            sequence=found.get(_SEQUENCE, _ABSENT)[0],
-            states=column(_STATES, "u1", count, spec.state_bytes),
-            obs=column(_OBS, "<f4", count, spec.obs_size),
-            rewards=column(_REWARDS, "<f4", count, 1),
-            terminated=column(_TERMINATED, "u1", count, 1),
-            truncated=column(_TRUNCATED, "u1", count, 1),
-            legal_masks=column(_LEGAL_MASKS, "<u8", count, spec.mask_words),
-            players=column(_PLAYERS, "u1", count, 1),
-            info=column(_INFO, "<u8", count, 1),
-            final_states=column(_FINAL_STATES, "u1", ended, spec.state_bytes),
-            final_obs=column(_FINAL_OBS, "<f4", ended, spec.obs_size),
+        fixed = self._layout_of(message, start, stop)
+        if fixed is None:
+            return self._read_any(message, start, stop)
+        sequence = ended = 0
+        final_at = dict.fromkeys(self._final_numbers, _NOTHING)
+        for number, first, last in wire.fields(message, start + fixed.stop, stop):
+            if number in final_at:
+                final_at[number] = first, last
+            elif number == layout.ENDED_COUNT:
+                ended = first
+            elif number == layout.SEQUENCE:
+                sequence = first
+            elif number != wire.PADDING_FIELD:
+                return self._read_any(message, start, stop)  # a column once more: the last one counts
+        obs, masks, info, rewards, states, terminated, truncated, players = [
+            column.view(message, start) for column in fixed.columns
+        ]
+        return StepReply(
+            sequence,
+            states,
+            obs,
+            rewards,
+            terminated,
+            truncated,
+            masks,
+            players,
+            info,
+            *(self._column(message, final_at[field[0]], ended, field) for field in self._final),
         )
 
+    def _layout_of(self, message: bytes, start: int, stop: int) -> Layout | None:
+        """The layout that the message has, None if it is not one of ours."""
+        if start % wire.ALIGNMENT or stop - start < 2 or message[start] != layout.COUNT << 3:
+            return None
+        count, _ = wire.varint(message, start + 1, stop)
+        fixed = self._layouts.get(count)
+        if fixed is None:
+            if count * row_bytes(self._spec) > 2 * len(
+                message
+            ):  # a count that cannot be: remember nothing of it
+                return None
+            if len(self._layouts) >= _LAYOUTS:
+                self._layouts.clear()
+            fixed = self._layouts[count] = Layout.of(self._spec, count)
+        return fixed if fixed.stop <= stop - start and fixed.is_of(message, start) else None
 
-_ABSENT = (0, 0)
-_DTYPES = {kind: np.dtype(kind) for kind in ("u1", "<f4", "<u8")}
-_WIDE = (_STATES, _OBS, _LEGAL_MASKS, _FINAL_STATES, _FINAL_OBS)
+    def _read_any(self, message: bytes, start: int, stop: int) -> StepReply:
+        """The same for whatever protobuf allows."""
+        found = {number: (first, last) for number, first, last in wire.fields(message, start, stop)}
+        count, ended = found.get(layout.COUNT, _NOTHING)[0], found.get(layout.ENDED_COUNT, _NOTHING)[0]
+        columns = {
+            field[0]: self._column(message, found.get(field[0], _NOTHING), count, field)
+            for field in layout.fixed_columns(self._spec)
+        } | {
+            field[0]: self._column(message, found.get(field[0], _NOTHING), ended, field)
+            for field in self._final
+        }
+        return StepReply(
+            sequence=found.get(layout.SEQUENCE, _NOTHING)[0],
+            states=columns[layout.STATES],
+            obs=columns[layout.OBS],
+            rewards=columns[layout.REWARDS],
+            terminated=columns[layout.TERMINATED],
+            truncated=columns[layout.TRUNCATED],
+            legal_masks=columns[layout.LEGAL_MASKS],
+            players=columns[layout.PLAYERS],
+            info=columns[layout.INFO],
+            final_states=columns[layout.FINAL_STATES],
+            final_obs=columns[layout.FINAL_OBS],
+            final_legal_masks=columns[layout.FINAL_LEGAL_MASKS],
+            final_players=columns[layout.FINAL_PLAYERS],
+        )
+
+    def _column(
+        self, message: bytes, span: tuple[int, int], rows: int, field: tuple[int, np.dtype[Any], int]
+    ) -> npt.NDArray[Any]:
+        """The column at `span` of `field`: number, dtype, values a row."""
+        first, last = span
+        number, dtype, width = field
+        if last - first != rows * width * dtype.itemsize:
+            raise WireError(
+                f"answer's field {number}: {last - first} bytes for {rows} rows of {self._spec.env_id}"
+            )
+        shape = (rows, width) if number in layout.WIDE else (rows,)
+        values: npt.NDArray[Any] = np.ndarray(shape, dtype, message, first)
+        return values if values.flags.aligned else values.copy()  # crooked ones are not of this engine
+
+
+_NOTHING = (0, 0)

@@ -23,6 +23,7 @@ from cartridge import logs, telemetry
 from cartridge.errors import UsageError
 from cartridge.settings import Settings
 from engine import autoreset, limits, metrics
+from engine.memory import keep_freed
 from engine.service import SERVICE, EngineService
 
 GRACE_S = 5.0  # for calls under way at a shutdown; the supervisor kills after 10
@@ -111,6 +112,7 @@ def run(settings: Settings) -> int:
     Raises:
         UsageError: an address is in use.
     """
+    keep_freed()
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:

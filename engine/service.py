@@ -21,9 +21,9 @@ from google.protobuf.message import DecodeError, Message
 from engine import capabilities, limits, wire
 from engine.catalog import Catalog
 from engine.errors import Refusal, WireError
+from engine.layout import row_bytes
 from engine.metrics import EngineMetrics
 from engine.request import StepRequest
-from engine.response import row_bytes
 from engine.stepper import Stepper
 from engine.streams import OpenStreams
 from engine.stubs import engine_pb2 as pb
@@ -81,7 +81,7 @@ class EngineService:
         return handle
 
     def _refuse(self, call: str, error: Exception, context: grpc.ServicerContext) -> NoReturn:
-        status = error.status if isinstance(error, Refusal) else grpc.StatusCode.INVALID_ARGUMENT
+        status = _status(error)
         self._metrics.requests.labels(call, status.name).inc()
         context.abort(status, str(error))
         raise AssertionError("abort returned")  # it never does; this is for the type checker
@@ -192,10 +192,8 @@ class EngineService:
                 request = StepRequest.read(message, start, stop)
                 try:
                     answer = stepper.answer(request, turn=len(parts))
-                except (WireError, GameError) as error:
-                    raise Refusal(
-                        grpc.StatusCode.INVALID_ARGUMENT, f"sequence {request.sequence}: {error}"
-                    ) from error
+                except _REFUSALS as error:
+                    raise Refusal(_status(error), f"sequence {request.sequence}: {error}") from error
                 parts.append(answer)
                 size += len(answer)
                 if size >= limits.STREAM_FLUSH_BYTES:
@@ -207,6 +205,10 @@ class EngineService:
             raise
         if parts:
             yield b"".join(parts)
+
+
+def _status(error: Exception) -> grpc.StatusCode:
+    return error.status if isinstance(error, Refusal) else grpc.StatusCode.INVALID_ARGUMENT
 
 
 def _row(field: str, data: bytes, size: int) -> npt.NDArray[np.uint8]:

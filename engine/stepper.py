@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-
 from engine import limits
 from engine.autoreset import AutoReset
 from engine.catalog import Catalog
+from engine.layout import row_bytes
 from engine.metrics import EngineMetrics
 from engine.request import StepRequest
-from engine.response import ResponseSlot, row_bytes
-from games.contract import Game
+from engine.response import ResponseSlot
+from games.contract import Game, Positions
 
 # Memory kept for answers of sizes seen before, a stepper.
 _KEPT_BYTES = limits.MESSAGE_BYTES
@@ -52,20 +51,21 @@ class Stepper:
         states, actions = request.columns(game.spec)
         seeds = request.seeds()
         slot = tools.slot(request.count, turn)
-        final_states, final_obs = tools.no_states, tools.no_obs
-        with self._catalog.guard(game):
+        final = tools.nothing
+        try:  # not `guard`, which would take as long as the checks of a batch
             game.step(states, actions, out=slot.outcomes)
             if seeds is not None:
                 final = tools.auto_reset.apply(slot.outcomes, seeds)
-                final_states, final_obs = final.states, final.obs
-                tools.resets.inc(len(final_states))
+        except Exception as error:
+            raise self._catalog.verdict(game, error) from error
         answer = slot.finish(
             sequence=request.sequence,
-            final_states=final_states,
-            final_obs=final_obs,
+            final=final,
             in_stream=self._call == "stream",
         )
         tools.steps.inc(request.count)
+        if len(final):
+            tools.resets.inc(len(final))
         tools.latency.observe(time.perf_counter() - began)
         return answer
 
@@ -80,8 +80,7 @@ class _GameTools:
         self._kept_bytes = 0
         self.row_bytes = row_bytes(spec)
         self.auto_reset = AutoReset(game)
-        self.no_states = np.empty((0, spec.state_bytes), np.uint8)
-        self.no_obs = np.empty((0, spec.obs_size), np.float32)
+        self.nothing = Positions.empty(spec, 0)
         self.steps = metrics.steps.labels(spec.env_id)
         self.resets = metrics.resets.labels(spec.env_id, "auto")
         self.latency = metrics.latency.labels(spec.env_id, call)

@@ -23,10 +23,10 @@ import numpy.typing as npt
 from engine import wire
 from engine.errors import EngineError, EngineRefused, EngineUnavailable, StreamFull, WireError, from_rpc
 from engine.request import check_step, engine_id_bytes, step_request_bytes
-from engine.response import StepReply
+from engine.response import ReplyReader, StepReply
 from games.spec import GameSpec
 
-MAX_IN_FLIGHT = 8
+MAX_IN_FLIGHT = 16
 _MESSAGE_BYTES = 4 * 2**20  # requests are gathered up to about this size
 _CHECKS_A_TIMEOUT = 4  # how often an overdue answer is looked for
 
@@ -52,6 +52,7 @@ class StepStream:
         self._engine_id = engine_id_bytes(spec.env_id, spec.build_id)
         self._outgoing = _Outgoing()
         self._answers: deque[tuple[bytes, int, int]] = deque()
+        self._reader = ReplyReader(spec)
         self._sent = 0
         self._received = 0
         self._failure: EngineError | None = None
@@ -114,7 +115,7 @@ class StepStream:
             self._read_message()
         message, start, stop = self._answers.popleft()
         try:
-            reply = StepReply.read(message, start, stop, spec=self.spec)
+            reply = self._reader.read(message, start, stop)
         except WireError as error:
             raise self._fail(EngineRefused(grpc.StatusCode.INTERNAL, str(error))) from error
         if reply.sequence != self._received:

@@ -15,19 +15,25 @@ import numpy.typing as npt
 from games.errors import BadBatch
 from games.spec import GameSpec
 
+# Comparing dtypes with these is quick, with np.uint8 it is not.
+U8 = np.dtype(np.uint8)
+U64 = np.dtype(np.uint64)
+F32 = np.dtype(np.float32)
 
-def check_column(field: str, column: npt.NDArray[Any], dtype: npt.DTypeLike, shape: tuple[int, ...]) -> None:
+
+def check_column(field: str, column: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
     """Refuse a column that is not of this dtype and shape, C-contiguous and aligned.
 
     Raises:
         BadBatch: one line naming the field, what it is and what it should be.
     """
-    if column.dtype == dtype and column.shape == shape and column.flags.c_contiguous and column.flags.aligned:
+    flags = column.flags
+    if column.dtype == dtype and column.shape == shape and flags.c_contiguous and flags.aligned:
         return
     what = f"{column.dtype}{list(column.shape)}"
     if column.dtype == dtype and column.shape == shape:
         raise BadBatch(f"{field}: {what} is not contiguous and aligned; pass np.ascontiguousarray of it")
-    raise BadBatch(f"{field}: is {what}; give {np.dtype(dtype)}{list(shape)}")
+    raise BadBatch(f"{field}: is {what}; give {dtype}{list(shape)}")
 
 
 def unpack_masks(legal_masks: npt.NDArray[np.uint64], actions: int) -> npt.NDArray[np.bool_]:
@@ -63,10 +69,10 @@ class Positions:
 
     def check(self, spec: GameSpec, rows: int) -> None:
         """Raises BadBatch unless these buffers fit `rows` positions of the game."""
-        check_column("out.states", self.states, np.uint8, (rows, spec.state_bytes))
-        check_column("out.obs", self.obs, np.float32, (rows, spec.obs_size))
-        check_column("out.legal_masks", self.legal_masks, np.uint64, (rows, spec.mask_words))
-        check_column("out.players", self.players, np.uint8, (rows,))
+        check_column("out.states", self.states, U8, (rows, spec.state_bytes))
+        check_column("out.obs", self.obs, F32, (rows, spec.obs_size))
+        check_column("out.legal_masks", self.legal_masks, U64, (rows, spec.mask_words))
+        check_column("out.players", self.players, U8, (rows,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class Outcomes:
     def check(self, spec: GameSpec, rows: int) -> None:
         """Raises BadBatch unless these buffers fit `rows` steps of the game."""
         self.positions.check(spec, rows)
-        check_column("out.rewards", self.rewards, np.float32, (rows,))
-        check_column("out.terminated", self.terminated, np.uint8, (rows,))
-        check_column("out.truncated", self.truncated, np.uint8, (rows,))
-        check_column("out.info", self.info, np.uint64, (rows,))
+        check_column("out.rewards", self.rewards, F32, (rows,))
+        check_column("out.terminated", self.terminated, U8, (rows,))
+        check_column("out.truncated", self.truncated, U8, (rows,))
+        check_column("out.info", self.info, U64, (rows,))

@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from games.batch import Outcomes, Positions, check_column
+from games.batch import U8, U64, Outcomes, Positions, check_column
 from games.encodings import decode_discrete, encode_discrete
 from games.spec import ActionSpace, Box, Discrete, Encoding, GameSpec, MultiDiscrete
 
@@ -71,7 +71,7 @@ class Game(ABC):
             BadBatch: an array is not as said above.
             BadHint: the game does not understand the hint.
         """
-        check_column("seeds", seeds, np.uint64, (len(seeds),))
+        check_column("seeds", seeds, U64, (len(seeds),))
         out = self._positions(out, len(seeds))
         self._reset(seeds, hint, out)
         return out
@@ -95,8 +95,8 @@ class Game(ABC):
             IllegalAction: an action is not legal in its state; names the first such row.
         """
         spec = self.spec
-        check_column("states", states, np.uint8, (len(states), spec.state_bytes))
-        check_column("actions", actions, np.uint8, (len(states), spec.action_bytes))
+        check_column("states", states, U8, (len(states), spec.state_bytes))
+        check_column("actions", actions, U8, (len(states), spec.action_bytes))
         out = self._outcomes(out, len(states))
         self._step(states, actions, out)
         return out
@@ -112,7 +112,7 @@ class Game(ABC):
             BadBatch: an array is not as said above.
             BadState: a state is impossible; names the first such row.
         """
-        check_column("states", states, np.uint8, (len(states), self.spec.state_bytes))
+        check_column("states", states, U8, (len(states), self.spec.state_bytes))
         out = self._positions(out, len(states))
         self._observe(states, out)
         return out

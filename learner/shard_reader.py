@@ -20,25 +20,24 @@ from learner.window import Transitions
 from streams import views
 from streams.records import ShardSealed
 
-_COLUMNS = """log_partition, log_offset, log_row, episode, step, player, obs, action, legal_mask, reward, terminated,
-  (terminated OR truncated) AS ended, successor_obs, successor_legal_mask, successor_player,
+_COLUMNS = """log_partition, log_offset, log_row, episode, step, player, obs, action, reward, terminated,
+  (terminated OR truncated) AS ended, successor_obs, successor_player,
   (successor_player IS NOT NULL) AS has_successor"""
 
 
 def query_of(shard: ShardSealed, bucket: str, where: str) -> str:
     """The SQL that reads `shard`; `where` is a condition over the transitions view, or empty."""
-    rows = views.rows_of([shard], bucket)
+    mask = views.mask_column(shard.mask_words)
+    masks = f"{mask} AS mask, successor_{mask} AS successor_mask"
     if not where:
-        return f"SELECT {_COLUMNS}, true AS keep FROM ({rows})"
-    return f"SELECT {_COLUMNS}, coalesce(({where}), false) AS keep FROM ({views.transitions(rows)})"
+        return f"SELECT {_COLUMNS}, {masks}, true AS keep FROM ({views.rows_of([shard], bucket)})"
+    return f"SELECT {_COLUMNS}, {masks}, coalesce(({where}), false) AS keep FROM ({views.transitions([shard], bucket)})"
 
 
 def check_where(connection: duckdb.DuckDBPyConnection, where: str) -> None:
     """Raises BadRun when `where` is not a condition over the transitions view."""
     try:
-        connection.execute(
-            f"SELECT coalesce(({where}), false) FROM ({views.transitions(views.rows_of([], ''))})"
-        )
+        connection.execute(f"SELECT coalesce(({where}), false) FROM ({views.transitions([], '')})")
     except duckdb.Error as error:
         raise BadRun(f"where is {where!r}: {str(error).splitlines()[0]}") from error
 
@@ -85,11 +84,11 @@ def _linked(table: pa.Table, shard: ShardSealed, *, mask_words: int) -> Transiti
     kernels.link_successors(
         keep,
         obs,
-        _masks(table, "legal_mask", rows, mask_words),
+        _masks(table, "mask", rows, mask_words),
         _numbers(table, "player", np.uint8),
         has_successor,
         _floats(table, "successor_obs", int(np.count_nonzero(has_successor))),
-        _masks(table, "successor_legal_mask", rows, mask_words).reshape(-1),
+        _masks(table, "successor_mask", rows, mask_words).reshape(-1),
         _numbers(table, "successor_player", np.uint8),
         next_obs,
         next_mask,

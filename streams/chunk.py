@@ -8,6 +8,7 @@ A segment is a run of rows of one episode: row i ends one if row i + 1 belongs t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +17,10 @@ import numpy.typing as npt
 
 from streams.errors import BadRecord
 from streams.records import TransitionChunk
+
+# A run's name is part of object keys and of SQL; the same everywhere.
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_OBS_FLOATS = re.compile(r"obs:f32x([1-9][0-9]*):v[0-9]+")
 
 S = TypeVar("S", bound=np.generic)
 
@@ -43,18 +48,32 @@ class Columns:
     successor_player: npt.NDArray[np.uint8]  # [K]
 
 
+def obs_floats(encoding: str) -> int | None:
+    """How many floats an observation of `encoding` has; None if it is not floats."""
+    match = _OBS_FLOATS.fullmatch(encoding)
+    return int(match[1]) if match else None
+
+
+def discrete_actions(encoding: str) -> bool:
+    """Whether an action of `encoding` is one u32."""
+    return encoding.startswith("action:discrete:")
+
+
 def columns_of(chunk: TransitionChunk) -> Columns:
     """The columns of `chunk`. Raises BadRecord naming the column that does not fit."""
     rows = chunk.count
     if rows <= 0:
         raise BadRecord(f"count is {rows}: a chunk has at least one row")
+    if not RUN_NAME.fullmatch(chunk.run):  # it becomes part of an object's key
+        raise BadRecord(f"run is {chunk.run!r}: a name has letters, digits, - and _, at most 63")
     episode = _scalars(chunk, "episode", np.int64)
     segment_end = np.empty(rows, np.bool_)
     segment_end[-1] = True
     np.not_equal(episode[1:], episode[:-1], out=segment_end[:-1])
     segments = int(np.count_nonzero(segment_end))
     state = _rows(chunk, "state", rows)
-    obs = _rows(chunk, "obs", rows)
+    floats = obs_floats(chunk.obs_encoding)
+    obs = _rows(chunk, "obs", rows, width=None if floats is None else 4 * floats)
     legal_mask = _masks(chunk, "legal_mask", rows)
     return Columns(
         episode=episode,
@@ -62,7 +81,7 @@ def columns_of(chunk: TransitionChunk) -> Columns:
         player=_scalars(chunk, "player", np.uint8),
         state=state,
         obs=obs,
-        action=_rows(chunk, "action", rows),
+        action=_rows(chunk, "action", rows, width=4 if discrete_actions(chunk.action_encoding) else None),
         legal_mask=legal_mask,
         reward=_scalars(chunk, "reward", np.float32),
         terminated=_scalars(chunk, "terminated", np.uint8),
@@ -92,9 +111,8 @@ def _rows(chunk: TransitionChunk, name: str, rows: int, *, width: int | None = N
     if width is None:
         width = len(column) // rows
     if width == 0 or len(column) != rows * width:
-        raise BadRecord(
-            f"column {name} has {len(column)} bytes: that is not a whole number for each of {rows} rows"
-        )
+        need = f"{rows * width}" if width else "a multiple of that"
+        raise BadRecord(f"column {name} has {len(column)} bytes: {rows} rows need {need}")
     return np.frombuffer(column, np.uint8).reshape(rows, width)
 
 

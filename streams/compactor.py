@@ -186,6 +186,7 @@ class Compactor:
             action_encoding=key.action_encoding,
             obs_encoding=key.obs_encoding,
             schema_version=key.schema_version,
+            mask_words=chunks[0].columns.legal_mask.shape[1],
             topic=topics.TRANSITIONS.name,
             partition=key.partition,
             first_offset=first,

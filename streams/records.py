@@ -74,6 +74,7 @@ class ShardSealed(Record):
     action_encoding: str
     obs_encoding: str
     schema_version: int
+    mask_words: int
     topic: str
     partition: int
     first_offset: int

@@ -4,8 +4,8 @@ In: chunks with their place in the log. Out: the bytes of a Parquet object that 
 Invariant: a row is known for ever by (log_partition, log_offset, log_row), and its columns are the log's bytes.
 
 Observations of encoding obs:f32x… become lists of floats, actions of encoding action:discrete:… integers; other
-encodings stay bytes. `successor_state` and `successor_obs` are there on the last row of a segment only: elsewhere
-the successor is the next row.
+encodings stay bytes, in columns obs_bytes and action_bytes. The successor_ columns are there on the last row of a
+segment only: elsewhere the successor is the next row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streams.chunk import Columns
+from streams.chunk import Columns, discrete_actions, obs_floats
 from streams.records import TransitionChunk
 
 T = TypeVar("T", bound=np.generic)
@@ -30,16 +30,7 @@ _COMPRESSION_LEVEL = 1
 _ROW_GROUP_ROWS = 131_072
 
 # Everything else is never null, which saves a sixth of the time to write (docs/log.md).
-_NULLABLE = frozenset(
-    {
-        "legal_mask",
-        "behaviour_log_prob",
-        "successor_state",
-        "successor_obs",
-        "successor_legal_mask",
-        "successor_player",
-    }
-)
+_NULLABLE = frozenset({"legal_mask", "legal_mask_words", "behaviour_log_prob"})
 _FLOAT = pa.field("element", pa.float32(), nullable=False)
 
 
@@ -96,7 +87,12 @@ def _dictionary_columns(schema: pa.Schema) -> list[str]:
 def _batch_of(placed: PlacedChunk) -> pa.RecordBatch:
     chunk, columns = placed.chunk, placed.columns
     rows = chunk.count
-    floats = chunk.obs_encoding.startswith("obs:f32x")
+    floats = obs_floats(chunk.obs_encoding) is not None
+    obs, action = (
+        "obs" if floats else "obs_bytes",
+        "action" if discrete_actions(chunk.action_encoding) else "action_bytes",
+    )
+    mask = "legal_mask" if columns.legal_mask.shape[1] <= 1 else "legal_mask_words"
     arrays: dict[str, pa.Array] = {
         "log_partition": pa.array(np.full(rows, placed.partition, np.int32)),
         "log_offset": pa.array(np.full(rows, placed.offset, np.int64)),
@@ -107,9 +103,9 @@ def _batch_of(placed: PlacedChunk) -> pa.RecordBatch:
         "step": pa.array(columns.step),
         "player": pa.array(columns.player),
         "state": _fixed_bytes(columns.state),
-        "obs": _fixed_floats(columns.obs) if floats else _fixed_bytes(columns.obs),
-        "action": _actions(chunk, columns),
-        "legal_mask": _masks(columns.legal_mask, None),
+        obs: _fixed_floats(columns.obs) if floats else _fixed_bytes(columns.obs),
+        action: _actions(chunk, columns),
+        mask: _masks(columns.legal_mask, None),
         "reward": pa.array(columns.reward),
         "terminated": pa.array(columns.terminated.view(np.bool_)),
         "truncated": pa.array(columns.truncated.view(np.bool_)),
@@ -118,10 +114,10 @@ def _batch_of(placed: PlacedChunk) -> pa.RecordBatch:
             pa.timestamp("us", tz="UTC"), rows, [None, pa.py_buffer(columns.time_us)]
         ),
         "successor_state": _at_segment_ends(columns.segment_end, columns.successor_state, pa.binary()),
-        "successor_obs": _at_segment_ends(
+        f"successor_{obs}": _at_segment_ends(
             columns.segment_end, columns.successor_obs, pa.list_(_FLOAT) if floats else pa.binary()
         ),
-        "successor_legal_mask": _masks(
+        f"successor_{mask}": _masks(
             _spread(columns.segment_end, columns.successor_legal_mask), columns.segment_end
         ),
         "successor_player": pa.array(
@@ -129,7 +125,10 @@ def _batch_of(placed: PlacedChunk) -> pa.RecordBatch:
         ),
     }
     schema = pa.schema(
-        [pa.field(name, array.type, nullable=name in _NULLABLE) for name, array in arrays.items()]
+        [
+            pa.field(name, array.type, nullable=name in _NULLABLE or name.startswith("successor_"))
+            for name, array in arrays.items()
+        ]
     )
     return pa.RecordBatch.from_arrays(list(arrays.values()), schema=schema)
 
@@ -145,7 +144,7 @@ def _fixed_floats(column: npt.NDArray[np.uint8]) -> pa.Array:
 
 
 def _actions(chunk: TransitionChunk, columns: Columns) -> pa.Array:
-    if chunk.action_encoding.startswith("action:discrete:"):
+    if discrete_actions(chunk.action_encoding):
         return pa.array(columns.action.reshape(-1).view("<i4"))  # u32 on the wire; no game has 2**31 actions
     return _fixed_bytes(columns.action)
 

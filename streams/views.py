@@ -1,13 +1,17 @@
 """SQL over sealed shards: the text of the views that people and the learner share. Pure.
 
 In: announced shards. Out: SELECT statements for DuckDB.
-Invariant: a view reads exactly the objects of the shards given, never a pattern.
+Invariant: a view reads exactly the objects of the shards given, never a pattern, in the order of the log.
+
+A column whose type depends on the game's encodings has a name that depends on them too, so that all games stand in one
+view: obs or obs_bytes, action or action_bytes, legal_mask or legal_mask_words; the ones that a game has not are NULL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from streams.chunk import discrete_actions, obs_floats
 from streams.records import ShardSealed
 
 # What the view has when there is no shard yet, so that a query fails for its own reasons only.
@@ -17,7 +21,30 @@ _EMPTY = """SELECT NULL::VARCHAR AS run, NULL::VARCHAR AS env_id, NULL::INTEGER 
   NULL::FLOAT[] AS obs, NULL::INTEGER AS action, NULL::UBIGINT AS legal_mask, NULL::FLOAT AS reward,
   NULL::BOOLEAN AS terminated, NULL::BOOLEAN AS truncated, NULL::FLOAT AS behaviour_log_prob,
   NULL::TIMESTAMPTZ AS time, NULL::BLOB AS successor_state, NULL::FLOAT[] AS successor_obs,
-  NULL::UBIGINT AS successor_legal_mask, NULL::UTINYINT AS successor_player WHERE false"""
+  NULL::UBIGINT AS successor_legal_mask, NULL::UTINYINT AS successor_player"""
+
+EPISODES = """SELECT run, episode, any_value(env_id) AS env_id, any_value(actor) AS actor,
+  count(*) AS length, bool_or(terminated) AS terminated, bool_or(truncated) AS truncated,
+  arg_max(player, step) AS last_player, arg_max(reward, step) AS last_reward,
+  min(weights_version) AS first_weights_version, max(weights_version) AS last_weights_version,
+  min(time) AS started, max(time) AS ended,
+  min(log_partition) AS log_partition, min(log_offset) AS first_offset, max(log_offset) AS last_offset
+FROM transitions GROUP BY run, episode"""
+
+
+def obs_column(shard: ShardSealed) -> str:
+    """The column of the observations of `shard`."""
+    return "obs" if obs_floats(shard.obs_encoding) is not None else "obs_bytes"
+
+
+def action_column(shard: ShardSealed) -> str:
+    """The column of the actions of `shard`."""
+    return "action" if discrete_actions(shard.action_encoding) else "action_bytes"
+
+
+def mask_column(mask_words: int) -> str:
+    """The column of legal masks of so many words."""
+    return "legal_mask" if mask_words <= 1 else "legal_mask_words"
 
 
 def current(shards: Sequence[ShardSealed]) -> list[ShardSealed]:
@@ -29,44 +56,56 @@ def current(shards: Sequence[ShardSealed]) -> list[ShardSealed]:
 
 def rows_of(shards: Sequence[ShardSealed], bucket: str) -> str:
     """SELECT of the stored columns of `shards`, in the order of the shards and of the log within each."""
-    if not shards:
-        return _EMPTY
-    # Games differ in the types of obs and action: each game is read by itself, and its columns go by name.
-    games: dict[tuple[str, str, str], list[ShardSealed]] = {}
-    for shard in shards:
-        games.setdefault((shard.env_id, shard.obs_encoding, shard.action_encoding), []).append(shard)
-    parts = []
-    for (env_id, _, _), group in games.items():
-        objects = ", ".join(quote(f"s3://{bucket}/{shard.object}") for shard in group)
-        parts.append(
-            f"SELECT {quote(env_id)} AS env_id, * FROM read_parquet([{objects}],"
-            " hive_partitioning = true, hive_types_autocast = false)"
-        )
-    return " UNION ALL BY NAME ".join(parts)
+    return _union([_rows(group, bucket) for group in _groups(shards)]) or f"{_EMPTY} WHERE false"
 
 
-def transitions(rows: str) -> str:
-    """SELECT of the transitions view over `rows`: every row with its next_obs and next_state.
-
-    The successor is the next row of the same message, unless the row ends a segment and carries its own.
-    """
-    return f"""SELECT *,
-  coalesce(successor_obs, lead(obs) OVER message) AS next_obs,
-  coalesce(successor_state, lead(state) OVER message) AS next_state,
-  coalesce(successor_legal_mask, lead(legal_mask) OVER message) AS next_legal_mask,
-  coalesce(successor_player, lead(player) OVER message) AS next_player
-FROM ({rows}) WINDOW message AS (PARTITION BY run, log_partition, log_offset ORDER BY log_row)"""
-
-
-EPISODES = """SELECT run, episode, any_value(env_id) AS env_id, any_value(actor) AS actor,
-  count(*) AS length, bool_or(terminated) AS terminated, bool_or(truncated) AS truncated,
-  arg_max(player, step) AS last_player, arg_max(reward, step) AS last_reward,
-  min(weights_version) AS first_weights_version, max(weights_version) AS last_weights_version,
-  min(time) AS started, max(time) AS ended,
-  min(log_partition) AS log_partition, min(log_offset) AS first_offset, max(log_offset) AS last_offset
-FROM transitions GROUP BY run, episode"""
+def transitions(shards: Sequence[ShardSealed], bucket: str) -> str:
+    """SELECT of the transitions view: every row of `shards` with its successor in next_ columns."""
+    return _union([_linked(group, bucket) for group in _groups(shards)]) or _nothing()
 
 
 def quote(text: str) -> str:
     """`text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _groups(shards: Sequence[ShardSealed]) -> list[list[ShardSealed]]:
+    """Shards whose rows have the same columns. One run each, so that `WHERE run = …` opens that run's objects only."""
+    groups: dict[tuple[object, ...], list[ShardSealed]] = {}
+    for shard in shards:
+        key = (shard.run, shard.env_id, shard.obs_encoding, shard.action_encoding, shard.mask_words)
+        groups.setdefault(key, []).append(shard)
+    return list(groups.values())
+
+
+def _union(parts: Sequence[str]) -> str:
+    return " UNION ALL BY NAME ".join(parts)
+
+
+def _rows(group: Sequence[ShardSealed], bucket: str) -> str:
+    objects = ", ".join(quote(f"s3://{bucket}/{shard.object}") for shard in group)
+    names = f"{quote(group[0].run)} AS run, {quote(group[0].env_id)} AS env_id"
+    return f"SELECT {names}, * FROM read_parquet([{objects}], hive_partitioning = false)"
+
+
+def _linked(group: Sequence[ShardSealed], bucket: str) -> str:
+    """The successor is the row's own if it ends a segment, else the next row of the same object.
+
+    A join by position reads it: unlike a window, it costs nothing to whoever does not ask for it (docs/log.md).
+    """
+    rows = _rows(group, bucket)
+    names = ["state", obs_column(group[0]), mask_column(group[0].mask_words), "player"]
+    following = ", ".join(f"{name} AS following_{name}" for name in names)
+    linked = ", ".join(f"coalesce(successor_{name}, following_{name}) AS next_{name}" for name in names)
+    hidden = ", ".join(f"following_{name}" for name in names)
+    return (
+        f"SELECT * EXCLUDE ({hidden}), {linked}"
+        f" FROM ({rows}) POSITIONAL JOIN (SELECT {following} FROM ({rows}) OFFSET 1)"
+    )
+
+
+def _nothing() -> str:
+    return (
+        f"SELECT *, NULL::BLOB AS next_state, NULL::FLOAT[] AS next_obs, NULL::UBIGINT AS next_legal_mask,"
+        f" NULL::UTINYINT AS next_player FROM ({_EMPTY}) WHERE false"
+    )

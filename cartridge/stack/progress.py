@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
+from rich.text import Text
 
 _LINE_EVERY_S = 10.0
 
@@ -70,6 +71,7 @@ class Progress:
         self._parts: list[Part] = []
         self._lock = threading.Lock()
         self._display: Live | None = None
+        self._shown = False
 
     def __enter__(self) -> Progress:
         return self
@@ -86,9 +88,11 @@ class Progress:
         part = Part(self, title)
         with self._lock:
             self._parts.append(part)
-            if self.live and self._display is None:
-                self._display = Live(get_renderable=self._table, console=self.console, refresh_per_second=8)
-                self._display.start()
+            first = self.live and not self._shown
+            self._shown = self._shown or first
+        if first:  # outside the lock: it draws at once
+            self._display = Live(get_renderable=self._table, console=self.console, refresh_per_second=8)
+            self._display.start()
         if not self.live and not quiet:
             self.line(f"  {title} ...")
         return part
@@ -116,12 +120,12 @@ class Progress:
             seconds = part.seconds if part.ended else time.monotonic() - part.began
             if part.ended:
                 mark = "[green]✓[/]" if part.ended in ("done", "ready") else "[red]✗[/]"
-                table.add_row(mark, part.title, f"{seconds:.1f} s", "", "")
+                table.add_row(mark, Text(part.title), f"{seconds:.1f} s", "", "")
             else:
                 bar = (
                     "" if part.fraction is None else ProgressBar(total=1.0, completed=part.fraction, width=20)
                 )
                 table.add_row(
-                    Spinner("dots"), part.title, f"{seconds:.0f} s", bar, f"[dim]{part.detail[:60]}[/]"
+                    Spinner("dots"), part.title, f"{seconds:.0f} s", bar, Text(part.detail[:60], style="dim")
                 )
         return table

@@ -95,7 +95,9 @@ def _servers(*, home: Path, ports: Ports, progress: Progress) -> Kind:
         with progress.part("servers by Docker") as part:
             docker.start(home, ports, commands=Commands(), part=part)
     else:
-        install(progress)
+        found = install(progress)
+        if found.prometheus is None:
+            progress.line("  without Prometheus: there is none on the PATH (apt-get install prometheus)")
     for server in plan(home=home, ports=ports, kind=kind).servers:
         if server.command:
             ports.require_free(server.port_names)

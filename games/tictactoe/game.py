@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from games.batch import Outcomes, Positions, check_column
+from games.batch import U8, Outcomes, Positions, check_column
 from games.contract import Game
 from games.encodings import ACTION_DISCRETE
 from games.errors import BadHint, BadState, IllegalAction
@@ -91,7 +91,7 @@ class TicTacToe(Game):
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)
-        check_column("action", row, np.uint8, (1, _SPEC.action_bytes))
+        check_column("action", row, U8, (1, _SPEC.action_bytes))
         cell = int.from_bytes(action, "little")
         if cell >= CELLS:
             raise IllegalAction(0, action, f"cell {cell} is not on the board; give 0-{CELLS - 1}")

@@ -63,7 +63,9 @@ def _fill_counted(folder: Path, counter: str) -> None:
 def test_of_several_processes_one_fills_and_the_others_wait(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     counter = tmp_path / "counter"
-    processes = [spawn.Process(target=_fill_counted, args=(tmp_path / "part-1", str(counter))) for _ in range(3)]
+    processes = [
+        spawn.Process(target=_fill_counted, args=(tmp_path / "part-1", str(counter))) for _ in range(3)
+    ]
     for process in processes:
         process.start()
     for process in processes:

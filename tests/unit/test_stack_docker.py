@@ -15,7 +15,9 @@ from cartridge.stack.progress import Part, Progress
 from cartridge.stack.shell import CommandFailed, Commands
 
 WORKS = 'case "$1 $2" in "info --format") echo 28.1;; "compose version") echo v2.39;; *) exit 9;; esac'
-NO_ENGINE = 'case "$1" in info) echo "Cannot connect to the Docker daemon" >&2; exit 1;; compose) echo v2.39;; esac'
+NO_ENGINE = (
+    'case "$1" in info) echo "Cannot connect to the Docker daemon" >&2; exit 1;; compose) echo v2.39;; esac'
+)
 EMPTY_ANSWER = 'case "$1" in info) echo;; compose) echo v2.39;; esac'
 NO_COMPOSE = 'case "$1" in info) echo 28.1;; *) echo "unknown command" >&2; exit 1;; esac'
 
@@ -62,7 +64,9 @@ def test_an_unknown_wish_is_refused() -> None:
         docker.answers({"CARTRIDGE_SERVERS": "podman"})
 
 
-RECORDS = 'echo "$@" >> "$0.calls"; case "$*" in *" ps "*) exit 0;; *" up "*) echo "Container kafka Started";; esac'
+RECORDS = (
+    'echo "$@" >> "$0.calls"; case "$*" in *" ps "*) exit 0;; *" up "*) echo "Container kafka Started";; esac'
+)
 
 
 def test_the_servers_are_started_and_removed_by_compose(
@@ -91,7 +95,7 @@ def test_the_servers_are_started_and_removed_by_compose(
 def test_what_docker_says_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: Part) -> None:
     fails = 'case "$*" in *" up "*) echo "no space left on device"; exit 1;; esac'
     monkeypatch.setenv("PATH", path_with(tmp_path, fails)["PATH"] + os.pathsep + os.environ["PATH"])
-    with pytest.raises(CommandFailed, match="docker compose .* exited with 1: no space left on device"):
+    with pytest.raises(CommandFailed, match=r"docker compose .* exited with 1: no space left on device"):
         docker.start(tmp_path / "home", Ports.free(), commands=Commands(), part=part)
 
 

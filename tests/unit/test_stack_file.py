@@ -43,7 +43,9 @@ def status(supervisor: Identity, *processes: ProcessStatus) -> Status:
 
 
 def test_a_status_is_read_as_it_was_written(tmp_path: Path) -> None:
-    written = status(mine(), process(identity=mine(), restarts=2, message="x"), process(name="minio", state="backoff"))
+    written = status(
+        mine(), process(identity=mine(), restarts=2, message="x"), process(name="minio", state="backoff")
+    )
     write_status(tmp_path, written)
     assert read_status(tmp_path) == written
     assert running_status(tmp_path) == written

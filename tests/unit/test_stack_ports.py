@@ -30,7 +30,9 @@ def test_an_impossible_port_is_refused_by_variable_and_value(text: str) -> None:
 
 
 def test_one_port_for_two_listeners_is_refused() -> None:
-    with pytest.raises(UsageError, match="CARTRIDGE_MINIO_PORT is 9092, which is CARTRIDGE_KAFKA_PORT as well"):
+    with pytest.raises(
+        UsageError, match="CARTRIDGE_MINIO_PORT is 9092, which is CARTRIDGE_KAFKA_PORT as well"
+    ):
         Ports.load({"CARTRIDGE_MINIO_PORT": "9092"})
 
 

@@ -10,7 +10,6 @@ import textwrap
 import time
 from pathlib import Path
 
-
 from cartridge.stack.processes import Child, Identity, wait_gone
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -79,7 +78,8 @@ def test_a_command_that_does_not_exist_says_so(tmp_path: Path) -> None:
 
 
 def test_one_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
-    script = "trap '' TERM; sh -c \"trap '' TERM; echo $$; while :; do sleep 1; done\" & echo ready; while :; do sleep 1; done"
+    deaf = "trap '' TERM; while :; do sleep 1; done"
+    script = f'trap "" TERM; sh -c "{deaf}" & echo ready; {deaf}'
     stubborn = child(tmp_path, "sh", "-c", script)
     wait_for("ready", stubborn.log)
     began = time.monotonic()

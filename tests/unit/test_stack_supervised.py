@@ -14,6 +14,8 @@ from cartridge.errors import CartridgeError
 from cartridge.stack.server import Server
 from cartridge.stack.supervised import FIRST_WAIT_S, LOG_BYTES, LONGEST_WAIT_S, STEADY_AFTER_S, Supervised
 
+Supervise = Callable[[Server], Supervised]
+
 
 class Clock:
     """Time that passes when the test says so."""
@@ -25,7 +27,9 @@ class Clock:
         return self.now_s
 
 
-def server(script: str, *, ready: Callable[[], bool] = lambda: True, prepare: Callable[[], None] = lambda: None) -> Server:
+def server(
+    script: str, *, ready: Callable[[], bool] = lambda: True, prepare: Callable[[], None] = lambda: None
+) -> Server:
     return Server(
         name="thing",
         command=("sh", "-c", script),
@@ -45,7 +49,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def supervise(tmp_path: Path, clock: Clock) -> Iterator[Callable[[Server], Supervised]]:
+def supervise(tmp_path: Path, clock: Clock) -> Iterator[Supervise]:
     members: list[Supervised] = []
 
     def make(server: Server) -> Supervised:
@@ -59,6 +63,10 @@ def supervise(tmp_path: Path, clock: Clock) -> Iterator[Callable[[Server], Super
         member.stopped()
 
 
+def state(member: Supervised) -> str:
+    return member.status.state
+
+
 def look_until(member: Supervised, *states: str) -> None:
     deadline = time.monotonic() + 20
     while member.status.state not in states:
@@ -67,10 +75,10 @@ def look_until(member: Supervised, *states: str) -> None:
         time.sleep(0.005)
 
 
-def test_it_is_ready_when_its_probe_says_so(supervise: Callable[[Server], Supervised]) -> None:
+def test_it_is_ready_when_its_probe_says_so(supervise: Supervise) -> None:
     answer = [False]
     member = supervise(server("exec sleep 60", ready=lambda: answer[0]))
-    assert member.status.state == "waiting"
+    assert state(member) == "waiting"
     member.start()
     member.look()
     assert (member.status.state, member.was_ready) == ("starting", False)
@@ -80,23 +88,23 @@ def test_it_is_ready_when_its_probe_says_so(supervise: Callable[[Server], Superv
     assert (member.status.state, member.was_ready) == ("ready", True)
 
 
-def test_one_that_stops_answering_is_shown_as_unready(supervise: Callable[[Server], Supervised], clock: Clock) -> None:
+def test_one_that_stops_answering_is_shown_as_unready(supervise: Supervise, clock: Clock) -> None:
     answer = [True]
     member = supervise(server("exec sleep 60", ready=lambda: answer[0]))
     member.start()
     member.look()
     answer[0] = False
     member.look()
-    assert member.status.state == "ready"  # not asked again so soon
+    assert state(member) == "ready"  # not asked again so soon
     clock.now_s += 5
     member.look()
-    assert member.status.state == "unready"
+    assert state(member) == "unready"
     answer[0] = True
     member.look()
-    assert member.status.state == "ready"
+    assert state(member) == "ready"
 
 
-def test_restarts_wait_twice_as_long_each_time_up_to_a_bound(supervise: Callable[[Server], Supervised], clock: Clock) -> None:
+def test_restarts_wait_twice_as_long_each_time_up_to_a_bound(supervise: Supervise, clock: Clock) -> None:
     member = supervise(server("echo 'error: no broker'; exit 1", ready=lambda: False))
     member.start()
     waits = []
@@ -114,7 +122,7 @@ def test_restarts_wait_twice_as_long_each_time_up_to_a_bound(supervise: Callable
     assert waits == pytest.approx(doubled, abs=0.11)
 
 
-def test_a_long_life_makes_the_next_wait_short_again(supervise: Callable[[Server], Supervised], clock: Clock) -> None:
+def test_a_long_life_makes_the_next_wait_short_again(supervise: Supervise, clock: Clock) -> None:
     member = supervise(server("exec sleep 60"))
     member.start()
     for lived_s, wait_s in ((1.0, FIRST_WAIT_S), (1.0, 2 * FIRST_WAIT_S), (STEADY_AFTER_S, FIRST_WAIT_S)):
@@ -126,22 +134,24 @@ def test_a_long_life_makes_the_next_wait_short_again(supervise: Callable[[Server
         assert "signal 9" in member.status.message
         clock.now_s += wait_s - 0.01
         member.look()
-        assert member.status.state == "backoff"
+        assert state(member) == "backoff"
         clock.now_s += 0.02
 
 
-def test_bad_settings_at_the_start_are_not_tried_again(supervise: Callable[[Server], Supervised], tmp_path: Path) -> None:
+def test_bad_settings_at_the_start_are_not_tried_again(supervise: Supervise, tmp_path: Path) -> None:
     member = supervise(server("echo 'error: CARTRIDGE_ENGINE is x'; exit 2", ready=lambda: False))
     member.start()
     look_until(member, "failed")
-    expected = f"thing failed: ended with exit code 2: error: CARTRIDGE_ENGINE is x (log: {tmp_path}/thing.log)"
+    expected = (
+        f"thing failed: ended with exit code 2: error: CARTRIDGE_ENGINE is x (log: {tmp_path}/thing.log)"
+    )
     assert member.failure() == expected
     member.ask_to_stop()
     assert member.stopped()
-    assert member.status.state == "failed"  # what people see afterwards
+    assert state(member) == "failed"  # what people see afterwards
 
 
-def test_exit_code_2_after_it_has_worked_is_tried_again(supervise: Callable[[Server], Supervised], tmp_path: Path) -> None:
+def test_exit_code_2_after_it_has_worked_is_tried_again(supervise: Supervise, tmp_path: Path) -> None:
     flag = tmp_path / "go"
     member = supervise(server(f"while ! [ -e {flag} ]; do sleep 0.01; done; exit 2"))
     member.start()
@@ -151,7 +161,7 @@ def test_exit_code_2_after_it_has_worked_is_tried_again(supervise: Callable[[Ser
     assert member.failure() is None
 
 
-def test_one_that_is_late_is_a_failure_with_its_last_line(supervise: Callable[[Server], Supervised], clock: Clock) -> None:
+def test_one_that_is_late_is_a_failure_with_its_last_line(supervise: Supervise, clock: Clock) -> None:
     member = supervise(server("echo loading; exec sleep 60", ready=lambda: False))
     member.start()
     while not (member._path.exists() and "loading" in member._path.read_text()):
@@ -161,7 +171,7 @@ def test_one_that_is_late_is_a_failure_with_its_last_line(supervise: Callable[[S
     assert str(member.failure()).startswith("thing is not ready after 60 s: loading (log: ")
 
 
-def test_what_cannot_be_prepared_is_a_failure(supervise: Callable[[Server], Supervised]) -> None:
+def test_what_cannot_be_prepared_is_a_failure(supervise: Supervise) -> None:
     def prepare() -> None:
         raise CartridgeError("kafka's storage cannot be formatted: disk full")
 
@@ -170,7 +180,7 @@ def test_what_cannot_be_prepared_is_a_failure(supervise: Callable[[Server], Supe
     assert "storage cannot be formatted: disk full" in str(member.failure())
 
 
-def test_a_large_log_is_put_aside(supervise: Callable[[Server], Supervised], tmp_path: Path) -> None:
+def test_a_large_log_is_put_aside(supervise: Supervise, tmp_path: Path) -> None:
     log = tmp_path / "thing.log"
     with log.open("wb") as file:
         file.truncate(LOG_BYTES + 1)
@@ -180,7 +190,7 @@ def test_a_large_log_is_put_aside(supervise: Callable[[Server], Supervised], tmp
     assert (tmp_path / "thing.log.1").stat().st_size > LOG_BYTES
 
 
-def test_it_stops_when_asked(supervise: Callable[[Server], Supervised]) -> None:
+def test_it_stops_when_asked(supervise: Supervise) -> None:
     member = supervise(server("exec sleep 60"))
     member.start()
     look_until(member, "ready")
@@ -189,7 +199,7 @@ def test_it_stops_when_asked(supervise: Callable[[Server], Supervised]) -> None:
     member.ask_to_stop()
     deadline = time.monotonic() + 10
     while not member.stopped():
-        assert member.status.state == "stopping"
+        assert state(member) == "stopping"
         assert time.monotonic() < deadline
         time.sleep(0.005)
     assert (member.status.state, identity.alive()) == ("stopped", False)

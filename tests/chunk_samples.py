@@ -1,0 +1,105 @@
+"""Chunks to test with: random columns under a known division into segments.
+
+In: a seed, segment lengths, a layout. Out: TransitionChunks that are sound.
+Invariant: the same arguments give the same bytes; neighbouring segments belong to different episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from streams.chunk import columns_of
+from streams.records import TransitionChunk
+from streams.shard_table import PlacedChunk
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Widths of a game's columns, and their encodings."""
+
+    obs_encoding: str = "obs:f32x5:v1"
+    obs_bytes: int = 20
+    action_encoding: str = "action:discrete:v1"
+    action_bytes: int = 4
+    state_bytes: int = 3
+    mask_words: int = 1
+    log_prob: bool = False
+
+
+FLOATS = Layout()
+NO_MASK = Layout(mask_words=0, log_prob=True)
+WIDE_MASK = Layout(mask_words=2)
+BYTES = Layout(
+    obs_encoding="obs:packed_u8:v1", obs_bytes=7, action_encoding="action:box:v1", action_bytes=8, mask_words=0
+)
+
+
+def sample_chunk(
+    seed: int, *, segments: Sequence[int] = (3, 1, 4), layout: Layout = FLOATS, **changes: Any
+) -> TransitionChunk:
+    """A chunk whose rows fall into `segments`; every second segment's episode ends with it.
+
+    `changes` replace fields of the finished record.
+    """
+    random = np.random.default_rng(seed)
+    rows, parts = sum(segments), len(segments)
+    last = np.cumsum(segments) - 1
+    terminated, truncated = np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
+    terminated[last[0::4]] = 1
+    truncated[last[2::4]] = 1
+    first_step = random.integers(0, 50, parts)
+    step = np.concatenate([at + np.arange(length) for at, length in zip(first_step, segments, strict=True)])
+    # no two neighbours are alike, and ids use all 63 bits
+    episode = np.repeat(random.integers(0, 1 << 50, parts) << 12 | np.arange(parts), segments)
+    discrete = layout.action_encoding.startswith("action:discrete")
+    action = (
+        random.integers(0, max(64 * layout.mask_words, 9), rows, np.uint32).astype("<u4").tobytes()
+        if discrete
+        else random.bytes(rows * layout.action_bytes)
+    )
+    chunk = TransitionChunk(
+        run="run-a",
+        actor=1,
+        incarnation=2,
+        sequence=seed,
+        weights_version=7,
+        env_id="some-game",
+        build_id="some-game-1",
+        state_encoding="state:packed_u8:v1",
+        action_encoding=layout.action_encoding,
+        obs_encoding=layout.obs_encoding,
+        schema_version=1,
+        count=rows,
+        episode=episode.astype("<i8").tobytes(),
+        step=step.astype("<i4").tobytes(),
+        player=random.integers(0, 2, rows, np.uint8).tobytes(),
+        state=random.bytes(rows * layout.state_bytes),
+        obs=_observations(random, rows, layout),
+        action=action,
+        legal_mask=random.bytes(rows * 8 * layout.mask_words),
+        reward=random.normal(size=rows).astype("<f4").tobytes(),
+        terminated=terminated.tobytes(),
+        truncated=truncated.tobytes(),
+        behaviour_log_prob=random.normal(size=rows).astype("<f4").tobytes() if layout.log_prob else b"",
+        time_us=(1_760_000_000_000_000 + random.integers(0, 10**9, rows)).astype("<i8").tobytes(),
+        successor_state=random.bytes(parts * layout.state_bytes),
+        successor_obs=_observations(random, parts, layout),
+        successor_legal_mask=random.bytes(parts * 8 * layout.mask_words),
+        successor_player=random.integers(0, 2, parts, np.uint8).tobytes(),
+    )
+    return replace(chunk, **changes)
+
+
+def _observations(random: np.random.Generator, rows: int, layout: Layout) -> bytes:
+    if layout.obs_encoding.startswith("obs:f32x"):
+        return random.normal(size=(rows, layout.obs_bytes // 4)).astype("<f4").tobytes()
+    return random.bytes(rows * layout.obs_bytes)
+
+
+def placed(chunk: TransitionChunk, partition: int, offset: int) -> PlacedChunk:
+    """`chunk` as the compactor has it after decoding."""
+    return PlacedChunk(chunk, columns_of(chunk), partition, offset)
