@@ -72,8 +72,7 @@ class ResponseSlot:
         """
         at, view = self._fixed_end, self._view
         head = wire.number_field(layout.SEQUENCE, sequence)
-        if ended := len(final):
-            head += wire.number_field(layout.ENDED_COUNT, ended)
+        if len(final):
             for number, rows in (
                 (layout.FINAL_STATES, final.states),
                 (layout.FINAL_OBS, final.obs),
@@ -147,17 +146,16 @@ class ReplyReader:
         fixed = self._layout_of(message, start, stop)
         if fixed is None:
             return self._read_any(message, start, stop)
-        sequence = ended = 0
+        sequence = 0
         final_at = dict.fromkeys(self._final_numbers, _NOTHING)
         for number, first, last in wire.fields(message, start + fixed.stop, stop):
             if number in final_at:
                 final_at[number] = first, last
-            elif number == layout.ENDED_COUNT:
-                ended = first
             elif number == layout.SEQUENCE:
                 sequence = first
             elif number != wire.PADDING_FIELD:
                 return self._read_any(message, start, stop)  # a column once more: the last one counts
+        ended = final_at[layout.FINAL_PLAYERS][1] - final_at[layout.FINAL_PLAYERS][0]
         obs, masks, info, rewards, states, terminated, truncated, players = [
             column.view(message, start) for column in fixed.columns
         ]
@@ -193,7 +191,9 @@ class ReplyReader:
     def _read_any(self, message: bytes, start: int, stop: int) -> StepReply:
         """The same for whatever protobuf allows."""
         found = {number: (first, last) for number, first, last in wire.fields(message, start, stop)}
-        count, ended = found.get(layout.COUNT, _NOTHING)[0], found.get(layout.ENDED_COUNT, _NOTHING)[0]
+        count = found.get(layout.COUNT, _NOTHING)[0]
+        players_at = found.get(layout.FINAL_PLAYERS, _NOTHING)
+        ended = players_at[1] - players_at[0]
         columns = {
             field[0]: self._column(message, found.get(field[0], _NOTHING), count, field)
             for field in layout.fixed_columns(self._spec)

@@ -59,14 +59,17 @@ def fill_once(folder: Path, fill: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Holds a lock between processes; the system lets go of it when the holder dies."""
+def lock(path: Path, *, variable: str = "CARTRIDGE_CACHE") -> Iterator[None]:
+    """Holds a lock between processes; the system lets go of it when the holder dies.
+
+    Raises UsageError naming the variable that sets the folder, when that cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a")
     except OSError as error:
         raise UsageError(
-            f"CARTRIDGE_CACHE is {path.parent}, which cannot be written ({error.strerror}): set it to another folder"
+            f"{variable} is {path.parent}, which cannot be written ({error.strerror}): set it to another folder"
         ) from error
     with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

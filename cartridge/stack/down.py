@@ -38,7 +38,7 @@ def down(*, home: Path, console: Console, delete_data: bool = False, yes: bool =
         _say(console, "nothing was stopped or deleted")
         return 1
     if home.exists():
-        with lock(home / "up.lock"):  # never beside an `up`
+        with lock(home / "up.lock", variable="CARTRIDGE_HOME"):  # never beside an `up`
             _stop(home, console, delete_data=delete_data)
             if delete_data:
                 _delete(home)

@@ -197,6 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CartridgeError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+    except OSError as error:  # a full disk, above all
+        print(f"error: {error.filename or home} cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1
 
 
 if __name__ == "__main__":

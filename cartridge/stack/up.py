@@ -69,8 +69,7 @@ def up(*, home: Path, console: Console, demonstrate: Callable[[Settings, Console
 
 def bring_up(*, home: Path, console: Console) -> Started:
     """Steps 1 to 3. On any failure, Ctrl-C too, what it started is stopped before the error goes on."""
-    home.mkdir(parents=True, exist_ok=True)
-    with lock(home / "up.lock"):  # a second `up` waits here, then finds it up
+    with lock(home / "up.lock", variable="CARTRIDGE_HOME"):  # a second `up` waits here, then finds it up
         status = running_status(home)
         if status is not None and status.phase == "ready":
             _tell_unready(status, console)

@@ -189,7 +189,7 @@ class StepBatchRequest(_message.Message):
     def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., count: _Optional[int] = ..., states: _Optional[bytes] = ..., actions: _Optional[bytes] = ..., reset_seeds: _Optional[bytes] = ..., sequence: _Optional[int] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
 class StepBatchResponse(_message.Message):
-    __slots__ = ("sequence", "count", "states", "obs", "rewards", "terminated", "truncated", "legal_masks", "players", "info", "ended_count", "final_states", "final_obs", "final_legal_masks", "padding", "final_players")
+    __slots__ = ("sequence", "count", "states", "obs", "rewards", "terminated", "truncated", "legal_masks", "players", "info", "final_players", "final_states", "final_obs", "final_legal_masks", "padding")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
@@ -200,12 +200,11 @@ class StepBatchResponse(_message.Message):
     LEGAL_MASKS_FIELD_NUMBER: _ClassVar[int]
     PLAYERS_FIELD_NUMBER: _ClassVar[int]
     INFO_FIELD_NUMBER: _ClassVar[int]
-    ENDED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FINAL_PLAYERS_FIELD_NUMBER: _ClassVar[int]
     FINAL_STATES_FIELD_NUMBER: _ClassVar[int]
     FINAL_OBS_FIELD_NUMBER: _ClassVar[int]
     FINAL_LEGAL_MASKS_FIELD_NUMBER: _ClassVar[int]
     PADDING_FIELD_NUMBER: _ClassVar[int]
-    FINAL_PLAYERS_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     count: int
     states: bytes
@@ -216,13 +215,12 @@ class StepBatchResponse(_message.Message):
     legal_masks: bytes
     players: bytes
     info: bytes
-    ended_count: int
+    final_players: bytes
     final_states: bytes
     final_obs: bytes
     final_legal_masks: bytes
     padding: bytes
-    final_players: bytes
-    def __init__(self, sequence: _Optional[int] = ..., count: _Optional[int] = ..., states: _Optional[bytes] = ..., obs: _Optional[bytes] = ..., rewards: _Optional[bytes] = ..., terminated: _Optional[bytes] = ..., truncated: _Optional[bytes] = ..., legal_masks: _Optional[bytes] = ..., players: _Optional[bytes] = ..., info: _Optional[bytes] = ..., ended_count: _Optional[int] = ..., final_states: _Optional[bytes] = ..., final_obs: _Optional[bytes] = ..., final_legal_masks: _Optional[bytes] = ..., padding: _Optional[bytes] = ..., final_players: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., count: _Optional[int] = ..., states: _Optional[bytes] = ..., obs: _Optional[bytes] = ..., rewards: _Optional[bytes] = ..., terminated: _Optional[bytes] = ..., truncated: _Optional[bytes] = ..., legal_masks: _Optional[bytes] = ..., players: _Optional[bytes] = ..., info: _Optional[bytes] = ..., final_players: _Optional[bytes] = ..., final_states: _Optional[bytes] = ..., final_obs: _Optional[bytes] = ..., final_legal_masks: _Optional[bytes] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
 class StepStreamRequest(_message.Message):
     __slots__ = ("batches", "padding")

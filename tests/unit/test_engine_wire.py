@@ -131,7 +131,7 @@ def test_an_answer_of_ours_is_what_protobuf_reads(
     else:
         message, start, stop = pb.StepBatchResponse.FromString(data), 0, len(data)
     reply = READER.read(data, start, stop)
-    assert (message.sequence, message.count, message.ended_count) == (sequence, rows, ended)
+    assert (message.sequence, message.count, len(message.final_players)) == (sequence, rows, ended)
     _assert_reply(reply, message, slot.outcomes, final)
     for field in ("obs", "rewards", "legal_masks", "info", "final_obs", "final_legal_masks"):
         column = getattr(reply, field)
