@@ -22,6 +22,7 @@ from cartridge.objects import ObjectStore
 from cartridge.settings import Settings
 from engine.client import EngineClient
 from engine.errors import EngineUnavailable
+from engine.memory import keep_freed
 from games.kernel import warm_all
 from streams import kafka, topics
 from streams.records import RunSpec
@@ -40,6 +41,7 @@ def run(settings: Settings, *, index: int) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    keep_freed()
     warm_all(kernels)
     topics.ensure(settings.kafka)
     service = ActorService(settings, index=index, stop=stop)

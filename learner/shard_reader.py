@@ -94,17 +94,22 @@ def _linked(table: pa.Table, shard: ShardSealed, *, mask_words: int) -> Transiti
         next_mask,
         same_player,
     )
+    everything = count == rows  # the usual case, without a copy
+
+    def taken(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return column if everything else column[kept]
+
     return Transitions(
-        obs=obs[kept],
-        action=_numbers(table, "action", np.int64)[kept],
-        reward=_numbers(table, "reward", np.float32)[kept],
-        terminated=_flags(table, "terminated")[kept],
+        obs=taken(obs),
+        action=taken(_numbers(table, "action", np.int64)),
+        reward=taken(_numbers(table, "reward", np.float32)),
+        terminated=taken(_flags(table, "terminated")),
         next_obs=next_obs,
         next_mask=next_mask,
         same_player=same_player,
-        log_partition=_numbers(table, "log_partition", np.int32)[kept],
-        log_offset=offset[kept],
-        log_row=row[kept],
+        log_partition=taken(_numbers(table, "log_partition", np.int32)),
+        log_offset=taken(offset),
+        log_row=taken(row),
     )
 
 

@@ -34,7 +34,11 @@ FLOATS = Layout()
 NO_MASK = Layout(mask_words=0, log_prob=True)
 WIDE_MASK = Layout(mask_words=2)
 BYTES = Layout(
-    obs_encoding="obs:packed_u8:v1", obs_bytes=7, action_encoding="action:box:v1", action_bytes=8, mask_words=0
+    obs_encoding="obs:packed_u8:v1",
+    obs_bytes=7,
+    action_encoding="action:box:v1",
+    action_bytes=8,
+    mask_words=0,
 )
 
 

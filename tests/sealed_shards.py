@@ -59,6 +59,7 @@ def seal(folder: Path, chunks: Sequence[PlacedChunk], **changes: Any) -> ShardSe
         "action_encoding": chunk.action_encoding,
         "obs_encoding": chunk.obs_encoding,
         "schema_version": chunk.schema_version,
+        "mask_words": chunks[0].columns.legal_mask.shape[1],
         "topic": "cartridge.transitions",
         "partition": partition,
         "first_offset": first,

@@ -73,17 +73,24 @@ def prepare(*, installed: Installed, home: Path, ports: Ports) -> None:
     properties.write_text(settings(ports=ports, data=data))
     if (data / "meta.properties").exists():
         return
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [
         *java_command(installed),
-        *("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(properties)),
+        *("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id(), "--config", str(properties)),
     ]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True
     )
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[0]
-        raise CartridgeError(f"kafka's storage in {data} cannot be formatted: {said}")
+        said = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
+        said = [line for line in said if "error" in line.lower() or "exception" in line.lower()] or said
+        raise CartridgeError(f"kafka's storage in {data} cannot be formatted: {said[-1]}")
+
+
+def cluster_id() -> str:
+    """A new random id: 16 bytes in URL-safe base64, as Kafka's own tool makes it."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass  # it would be taken for an option; one in 64 is
+    return made
 
 
 def settings(*, ports: Ports, data: Path) -> str:

@@ -60,6 +60,7 @@ def up(*, home: Path, console: Console, demonstrate: Callable[[Settings, Console
                 console,
                 f"everything is ready ({seconds:.1f} s)" if started.by_this else "the stack is up already",
             )
+            _tell_addresses(home, console)
             code = 0 if demonstrate is None else demonstrate(started.settings, console)
         except KeyboardInterrupt:
             _stop_after_interrupt(home, console, mine=started is not None and started.by_this)
@@ -183,6 +184,14 @@ def _last_words(daemon: _Daemon, code: int) -> str:
         lines = [line.strip() for line in log if line.strip()]
     said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (said or [f"the supervisor ended with exit code {code}"])[-1] + f" (log: {daemon.log})"
+
+
+def _tell_addresses(home: Path, console: Console) -> None:
+    status = running_status(home)
+    for process in status.processes if status is not None else ():
+        _say(console, f"  {process.name:<10}  {process.address}")
+    _say(console, f"  logs        {home / 'logs'}")
+    _say(console, "  `./just status` shows each process; `./just down` stops everything and keeps the data")
 
 
 def _tell_unready(status: Status, console: Console) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chunk_samples import sample_chunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actor.recorder import Recorder, Rows
-from chunk_samples import sample_chunk
 from games.contract import Discrete, Encoding, GameSpec, MultiDiscrete, Positions
 from streams import codec
 from streams.chunk import columns_of
@@ -82,7 +82,9 @@ class Reference:
             for number, step in enumerate(steps):
                 rows.append(step)
                 if "after_state" in step:
-                    successors.append({name: step[f"after_{name}"] for name in ("state", "obs", "mask", "player")})
+                    successors.append(
+                        {name: step[f"after_{name}"] for name in ("state", "obs", "mask", "player")}
+                    )
                 elif number == len(steps) - 1:
                     successors.append(position_bytes(newest, env))
         names = [name for name in rows[0] if not name.startswith("after_")]
@@ -166,7 +168,9 @@ ROUNDS = st.integers(1, 4).flatmap(
         st.just(envs),
         st.lists(
             st.lists(
-                st.lists(st.sampled_from([0, 0, 0, 1, 2]), min_size=envs, max_size=envs), min_size=1, max_size=5
+                st.lists(st.sampled_from([0, 0, 0, 1, 2]), min_size=envs, max_size=envs),
+                min_size=1,
+                max_size=5,
             ),
             min_size=1,
             max_size=3,

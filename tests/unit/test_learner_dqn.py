@@ -19,7 +19,9 @@ FLOATS = 6
 
 
 def spec(**changes: Any) -> RunSpec:
-    base = spec_of(Wish(env_id="tictactoe", run="r", seed=4, hidden=(16,), learning_rate=1e-2, target_period=5))
+    base = spec_of(
+        Wish(env_id="tictactoe", run="r", seed=4, hidden=(16,), learning_rate=1e-2, target_period=5)
+    )
     return replace(base, **changes)
 
 
@@ -49,13 +51,18 @@ def values_of(network: Mlp, obs: Any) -> list[float]:
     layers = list(network.layers)
     for number, layer in enumerate(layers):
         weight, bias = layer.weight.double().tolist(), layer.bias.double().tolist()
-        hidden = [sum(w * h for w, h in zip(row, hidden, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+        hidden = [
+            sum(w * h for w, h in zip(row, hidden, strict=True)) + b
+            for row, b in zip(weight, bias, strict=True)
+        ]
         if number + 1 < len(layers):
             hidden = [max(value, 0.0) for value in hidden]
     return hidden
 
 
-def reference_target(batch: Batch, row: int, online: Mlp, target: Mlp, *, discount: float, actions: int) -> float:
+def reference_target(
+    batch: Batch, row: int, online: Mlp, target: Mlp, *, discount: float, actions: int
+) -> float:
     columns = batch.columns
     reward = float(columns.reward[row])
     if columns.terminated[row]:

@@ -12,7 +12,7 @@ import pytest
 from games import registry
 from games.contract import Game, GameSpec
 from learner import evaluate
-from learner.evaluate import Seat, Verdict, Values
+from learner.evaluate import Seat, Values, Verdict
 
 Board = tuple[int, ...]  # nine cells: 0 empty, 1 who began, 2 the other
 GAME = registry.get("tictactoe")
@@ -174,7 +174,9 @@ class Another(type(GAME)):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
-    "change", [{"stochastic": True}, {"zero_sum": False}, {"perfect_information": False}, {"players": 3}], ids=str
+    "change",
+    [{"stochastic": True}, {"zero_sum": False}, {"perfect_information": False}, {"players": 3}],
+    ids=str,
 )
 def test_a_game_that_cannot_be_judged_so_has_no_verdict(change: dict[str, object]) -> None:
     from dataclasses import replace

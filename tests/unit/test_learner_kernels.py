@@ -92,7 +92,9 @@ def reference_break(rows: list[Row]) -> int:
             return at
         if has:
             continue
-        follows = at + 1 < len(rows) and rows[at + 1][0] == offset and rows[at + 1][2:4] == (episode, step + 1)
+        follows = (
+            at + 1 < len(rows) and rows[at + 1][0] == offset and rows[at + 1][2:4] == (episode, step + 1)
+        )
         if ended or not follows:
             return at
     return -1

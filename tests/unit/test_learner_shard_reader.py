@@ -10,19 +10,21 @@ from typing import Any, cast
 import duckdb
 import numpy as np
 import pytest
-
 from chunk_samples import FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
+from sealed_shards import BUCKET, FolderWarehouse, seal
+
 from learner import shard_reader
 from learner.errors import BadRun, BadShard
 from learner.window import Transitions
-from sealed_shards import BUCKET, FolderWarehouse, seal
 from streams.records import ShardSealed
 from streams.shard_table import PlacedChunk
 
 
 def sample_shard(layout: Layout) -> list[PlacedChunk]:
     # many messages, so that rows that come out of a hash table come out of order
-    return [placed(sample_chunk(offset, layout=layout, segments=(3, 1, 4)), 2, offset) for offset in range(40)]
+    return [
+        placed(sample_chunk(offset, layout=layout, segments=(3, 1, 4)), 2, offset) for offset in range(40)
+    ]
 
 
 def read(folder: Path, shard: ShardSealed, *, where: str = "", layout: Layout = FLOATS) -> Transitions:
@@ -38,7 +40,9 @@ def reference(chunks: Sequence[PlacedChunk], layout: Layout) -> list[dict[str, A
         for row in range(item.chunk.count):
             ends = bool(columns.segment_end[row])
             after = {
-                name: getattr(columns, f"successor_{name}")[segment] if ends else getattr(columns, name)[row + 1]
+                name: getattr(columns, f"successor_{name}")[segment]
+                if ends
+                else getattr(columns, name)[row + 1]
                 for name in ("obs", "legal_mask", "player")
             }
             segment += ends
@@ -75,7 +79,12 @@ def test_a_shard_is_read_as_it_was_logged(layout: Layout, tmp_path: Path) -> Non
     chunks = sample_shard(layout)
     found = read(tmp_path, seal(tmp_path, chunks), layout=layout)
     assert rows_of(found) == only_shown(reference(chunks, layout))
-    for name, kind in (("obs", np.float32), ("action", np.int64), ("next_mask", np.uint64), ("reward", np.float32)):
+    for name, kind in (
+        ("obs", np.float32),
+        ("action", np.int64),
+        ("next_mask", np.uint64),
+        ("reward", np.float32),
+    ):
         column = getattr(found, name)
         assert column.dtype == kind
         assert column.flags.c_contiguous
@@ -121,7 +130,9 @@ def test_a_condition_that_is_none_is_refused_before_anything_is_read(where: str)
     assert where in str(error.value)
 
 
-@pytest.mark.parametrize("where", ["step < 3", "next_player = player", "terminated OR reward > 0", "len(obs) > 2"])
+@pytest.mark.parametrize(
+    "where", ["step < 3", "next_player = player", "terminated OR reward > 0", "len(obs) > 2"]
+)
 def test_a_sound_condition_is_taken(where: str) -> None:
     with duckdb.connect() as connection:
         shard_reader.check_where(connection, where)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from cartridge.errors import UsageError
+from cartridge.errors import CartridgeError, UsageError
 from cartridge.settings import Settings
 from cartridge.stack import kafka, plan, prometheus
 from cartridge.stack.installed import Installed
@@ -51,6 +53,23 @@ def test_kafka_listens_on_loopback_alone_and_needs_no_second_node(tmp_path: Path
     assert set(copies.values()) == {"1"}
     assert settings["auto.create.topics.enable"] == "false"
     assert int(settings["message.max.bytes"]) <= int(settings["replica.fetch.max.bytes"])
+
+
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    made = {kafka.cluster_id() for _ in range(2000)}
+    assert len(made) == 2000
+    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}", one) for one in made)
+
+
+def test_what_kafka_says_about_storage_that_it_cannot_format_is_passed_on(tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    java.write_text(
+        "#!/bin/sh\necho 'usage: format'\necho 'Exception: disk full' >&2\necho at x >&2\nexit 1\n"
+    )
+    java.chmod(0o755)
+    with pytest.raises(CartridgeError, match=r"data/kafka cannot be formatted: Exception: disk full$"):
+        kafka.prepare(installed=replace(INSTALLED, java=java), home=tmp_path, ports=PORTS)
+    assert not (tmp_path / "data" / "kafka" / "meta.properties").exists()
 
 
 def test_the_java_command_names_each_jar_and_the_archive() -> None:

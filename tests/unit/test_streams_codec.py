@@ -9,12 +9,12 @@ from typing import Any
 
 import fastavro
 import pytest
+from chunk_samples import sample_chunk
 from fastavro.schema import to_parsing_canonical_form
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cartridge.wish import Wish, spec_of
-from chunk_samples import sample_chunk
 from streams import codec, schemas
 from streams.errors import BadRecord
 from streams.records import (
@@ -88,6 +88,7 @@ SAMPLES: list[Record] = [
         action_encoding="a",
         obs_encoding="o",
         schema_version=1,
+        mask_words=1,
         topic="t",
         partition=0,
         first_offset=1,
@@ -208,7 +209,9 @@ def test_an_unknown_fingerprint_is_refused_and_named() -> None:
         codec.decode_any(bytes(value))
 
 
-@pytest.mark.parametrize("value", [None, b"", b"\xc3", b"\xc3\x01", b"{}", b"junk that is long enough", bytes(64)])
+@pytest.mark.parametrize(
+    "value", [None, b"", b"\xc3", b"\xc3\x01", b"{}", b"junk that is long enough", bytes(64)]
+)
 def test_what_is_not_single_object_encoding_is_refused(value: bytes | None) -> None:
     with pytest.raises(BadRecord, match="expected Avro single-object marker c301"):
         codec.decode_any(value)

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from chunk_samples import BYTES, FLOATS, NO_MASK, placed, sample_chunk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chunk_samples import BYTES, FLOATS, NO_MASK, placed, sample_chunk
 from streams.shard_buffer import CutPolicy, ShardBuffer
 from streams.shard_table import PlacedChunk
 
@@ -121,9 +121,7 @@ def test_every_chunk_is_drained_once_in_log_order(sources: list[tuple[str, int]]
     buffer = buffer_of()
     drained: list[PlacedChunk] = []
     for offset, (run, partition) in enumerate(sources):
-        buffer.add(
-            placed(sample_chunk(0, segments=(1,), run=run), partition, offset), value_bytes=1, now_s=0
-        )
+        buffer.add(placed(sample_chunk(0, segments=(1,), run=run), partition, offset), value_bytes=1, now_s=0)
         if offset in cuts:
             drained += [chunk for _, chunks in buffer.drain() for chunk in chunks]
     drained += [chunk for _, chunks in buffer.drain() for chunk in chunks]

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from chunk_samples import BYTES, FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
+
 from streams.records import TransitionChunk
 from streams.shard_table import PlacedChunk, parquet_of, table_of
 
@@ -42,7 +42,9 @@ def spread(ends: list[bool], of_segments: list[Any]) -> list[Any]:
     return [next(left) if end else None for end in ends]
 
 
-def expected_rows(chunk: TransitionChunk, partition: int, offset: int, layout: Layout) -> list[dict[str, Any]]:
+def expected_rows(
+    chunk: TransitionChunk, partition: int, offset: int, layout: Layout
+) -> list[dict[str, Any]]:
     rows = chunk.count
     episode = values(chunk.episode, "<i8")
     ends = [row + 1 == rows or episode[row + 1] != episode[row] for row in range(rows)]
@@ -50,13 +52,14 @@ def expected_rows(chunk: TransitionChunk, partition: int, offset: int, layout: L
     words = layout.mask_words
 
     def observations(column: bytes) -> list[Any]:
-        return (
-            values(column, "<f4", layout.obs_bytes // 4) if floats else pieces(column, layout.obs_bytes)
-        )
+        return values(column, "<f4", layout.obs_bytes // 4) if floats else pieces(column, layout.obs_bytes)
 
     def masks(column: bytes, count: int) -> list[Any]:
         return values(column, "<u8", words) if words else [None] * count
 
+    obs = "obs" if floats else "obs_bytes"
+    action = "action" if layout.action_encoding.startswith("action:discrete") else "action_bytes"
+    mask = "legal_mask" if words <= 1 else "legal_mask_words"
     columns = {
         "log_partition": [partition] * rows,
         "log_offset": [offset] * rows,
@@ -67,19 +70,19 @@ def expected_rows(chunk: TransitionChunk, partition: int, offset: int, layout: L
         "step": values(chunk.step, "<i4"),
         "player": values(chunk.player, "u1"),
         "state": pieces(chunk.state, layout.state_bytes),
-        "obs": observations(chunk.obs),
-        "action": values(chunk.action, "<u4")
-        if layout.action_encoding.startswith("action:discrete")
+        obs: observations(chunk.obs),
+        action: values(chunk.action, "<u4")
+        if action == "action"
         else pieces(chunk.action, layout.action_bytes),
-        "legal_mask": masks(chunk.legal_mask, rows),
+        mask: masks(chunk.legal_mask, rows),
         "reward": values(chunk.reward, "<f4"),
         "terminated": [flag == 1 for flag in chunk.terminated],
         "truncated": [flag == 1 for flag in chunk.truncated],
         "behaviour_log_prob": values(chunk.behaviour_log_prob, "<f4") or [None] * rows,
         "time": values(chunk.time_us, "<i8"),
         "successor_state": spread(ends, pieces(chunk.successor_state, layout.state_bytes)),
-        "successor_obs": spread(ends, observations(chunk.successor_obs)),
-        "successor_legal_mask": spread(ends, masks(chunk.successor_legal_mask, sum(ends))),
+        f"successor_{obs}": spread(ends, observations(chunk.successor_obs)),
+        f"successor_{mask}": spread(ends, masks(chunk.successor_legal_mask, sum(ends))),
         "successor_player": spread(ends, values(chunk.successor_player, "u1")),
     }
     return [{name: column[row] for name, column in columns.items()} for row in range(rows)]
@@ -87,7 +90,9 @@ def expected_rows(chunk: TransitionChunk, partition: int, offset: int, layout: L
 
 def with_microseconds(table: pa.Table) -> list[dict[str, Any]]:
     at = table.schema.get_field_index("time")
-    rows: list[dict[str, Any]] = table.set_column(at, "time", table.column("time").cast(pa.int64())).to_pylist()
+    rows: list[dict[str, Any]] = table.set_column(
+        at, "time", table.column("time").cast(pa.int64())
+    ).to_pylist()
     return rows
 
 

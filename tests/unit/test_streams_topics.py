@@ -43,7 +43,9 @@ def test_chunks_and_their_episodes_are_partitioned_alike() -> None:
 
 def test_a_broker_that_is_not_there_is_one_clear_line() -> None:
     started_s = time.monotonic()
-    with pytest.raises(BrokerUnavailable, match=r"^kafka 127\.0\.0\.1:1 does not answer .*CARTRIDGE_KAFKA$") as error:
+    with pytest.raises(
+        BrokerUnavailable, match=r"^kafka 127\.0\.0\.1:1 does not answer .*CARTRIDGE_KAFKA$"
+    ) as error:
         topics.ensure("127.0.0.1:1", timeout_s=0.5)
     assert time.monotonic() - started_s < 5
     assert isinstance(error.value, UsageError)
