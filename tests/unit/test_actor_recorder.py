@@ -55,13 +55,14 @@ def positions(random: np.random.Generator, spec: GameSpec, rows: int) -> Positio
 
 def chunk_of(rows: Rows, spec: GameSpec) -> TransitionChunk:
     sample = sample_chunk(0)
+    columns: dict[str, Any] = dict(rows.columns)
     return replace(
         sample,
         count=rows.count,
         action_encoding=spec.encoding.action,
         obs_encoding=spec.encoding.obs,
         behaviour_log_prob=b"",
-        **rows.columns,
+        **columns,
     )
 
 
@@ -149,7 +150,7 @@ class Session:
                 step |= {f"after_{name}": value for name, value in after.items()}
             self.reference.take(env, step)
         self.steps += 1
-        for env in ended:
+        for env in ended.tolist():
             self.episodes[env] += self.envs
             self.steps[env] = 0
         self.now = positions(random, spec, self.envs)

@@ -49,7 +49,7 @@ def test_a_game_that_is_not_there_is_refused_with_those_that_are() -> None:
 
 @pytest.mark.parametrize("name", ["a b", "-a", "_a", "a/b", "ä", "a" * 64, "a\n", "../x", "'", "a.b"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="^run is "):
+    with pytest.raises(UsageError, match=r"^run is "):
         spec_of(wish(run=name))
 
 

@@ -48,14 +48,16 @@ def batch_of(seed: int, *, rows: int = 64, actions: int = 9) -> Batch:
 def values_of(network: Mlp, obs: Any) -> list[float]:
     """One row's action values, in double precision and plain Python."""
     hidden = [float(value) for value in obs]
-    layers = list(network.layers)
-    for number, layer in enumerate(layers):
-        weight, bias = layer.weight.double().tolist(), layer.bias.double().tolist()
+    tensors = network.state_dict()
+    layers = len(tensors) // 2
+    for number in range(layers):
+        weight = tensors[f"layers.{number}.weight"].double().tolist()
+        bias = tensors[f"layers.{number}.bias"].double().tolist()
         hidden = [
             sum(w * h for w, h in zip(row, hidden, strict=True)) + b
             for row, b in zip(weight, bias, strict=True)
         ]
-        if number + 1 < len(layers):
+        if number + 1 < layers:
             hidden = [max(value, 0.0) for value in hidden]
     return hidden
 

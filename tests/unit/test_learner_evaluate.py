@@ -29,7 +29,7 @@ def won(board: Board) -> bool:
 
 
 def after(board: Board, cell: int) -> Board:
-    return board[:cell] + (mover(board),) + board[cell + 1 :]
+    return (*board[:cell], mover(board), *board[cell + 1 :])
 
 
 def free(board: Board) -> list[int]:

@@ -83,7 +83,7 @@ def sound_shard() -> list[Row]:
 def first_break(rows: list[Row]) -> int:
     columns = list(zip(*rows, strict=True))
     kinds = (np.int64, np.int32, np.int64, np.int32, np.uint8, np.uint8)
-    return kernels.first_break(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))  # type: ignore[call-arg]
+    return kernels.first_break(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
 
 def reference_break(rows: list[Row]) -> int:

@@ -125,7 +125,7 @@ def test_a_shard_that_is_out_of_log_order_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["no_such_column = 1", "SELECT", "1 = 1) --", "step ="])
 def test_a_condition_that_is_none_is_refused_before_anything_is_read(where: str) -> None:
-    with duckdb.connect() as connection, pytest.raises(BadRun, match="^where is ") as error:
+    with duckdb.connect() as connection, pytest.raises(BadRun, match=r"^where is ") as error:
         shard_reader.check_where(connection, where)
     assert where in str(error.value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from streams.chunk import columns_of
 from streams.errors import BadRecord
+from streams.records import TransitionChunk
 
 COLUMNS = (
     "episode",
@@ -33,6 +35,11 @@ COLUMNS = (
     "successor_player",
 )
 FULL = Layout(log_prob=True)
+
+
+def with_column(chunk: TransitionChunk, name: str, column: bytes) -> TransitionChunk:
+    changed: dict[str, Any] = {name: column}
+    return replace(chunk, **changed)
 
 
 @pytest.mark.parametrize("layout", [FLOATS, NO_MASK, WIDE_MASK, BYTES])
@@ -67,14 +74,14 @@ def test_a_column_of_the_wrong_length_is_refused_by_name(name: str, change: int)
     chunk = sample_chunk(1, layout=FULL)
     column: bytes = getattr(chunk, name)
     wrong = column[:-1] if change < 0 else column + b"\0"
-    with pytest.raises(BadRecord, match=f"^column {name} has {len(wrong)} bytes"):
-        columns_of(replace(chunk, **{name: wrong}))
+    with pytest.raises(BadRecord, match=rf"^column {name} has {len(wrong)} bytes"):
+        columns_of(with_column(chunk, name, wrong))
 
 
 @pytest.mark.parametrize("name", sorted(set(COLUMNS) - {"behaviour_log_prob", "legal_mask"}))
 def test_an_empty_column_is_refused_by_name(name: str) -> None:
-    with pytest.raises(BadRecord, match=f"^column {name} has 0 bytes"):
-        columns_of(replace(sample_chunk(1, layout=FULL), **{name: b""}))
+    with pytest.raises(BadRecord, match=rf"^column {name} has 0 bytes"):
+        columns_of(with_column(sample_chunk(1, layout=FULL), name, b""))
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -83,12 +90,12 @@ def test_a_row_too_few_is_refused_by_name(name: str) -> None:
     column: bytes = getattr(chunk, name)
     rows = 3 if name.startswith("successor") else 8
     short = column[: -len(column) // rows]
-    with pytest.raises(BadRecord, match=f"^column {name} has {len(short)} bytes"):
-        columns_of(replace(chunk, **{name: short}))
+    with pytest.raises(BadRecord, match=rf"^column {name} has {len(short)} bytes"):
+        columns_of(with_column(chunk, name, short))
 
 
 def test_masks_without_masks_of_successors_are_refused() -> None:
-    with pytest.raises(BadRecord, match="^column successor_legal_mask has 24 bytes"):
+    with pytest.raises(BadRecord, match=r"^column successor_legal_mask has 24 bytes"):
         columns_of(replace(sample_chunk(1), legal_mask=b""))
 
 
@@ -100,21 +107,21 @@ def test_a_chunk_without_rows_is_refused(count: int) -> None:
 
 @pytest.mark.parametrize("count", [7, 9, 2**31 - 1])
 def test_a_count_that_is_not_the_columns_is_refused(count: int) -> None:
-    with pytest.raises(BadRecord, match=f"^column episode has 64 bytes: {count} rows need {8 * count}"):
+    with pytest.raises(BadRecord, match=rf"^column episode has 64 bytes: {count} rows need {8 * count}"):
         columns_of(replace(sample_chunk(1), count=count))
 
 
 @pytest.mark.parametrize("width", [3, 8])
 def test_a_discrete_action_is_four_bytes(width: int) -> None:
     # What is not would stop the compactor when it makes a table of it: a message's fault must stay the message's.
-    with pytest.raises(BadRecord, match="^column action has"):
+    with pytest.raises(BadRecord, match=r"^column action has"):
         columns_of(replace(sample_chunk(1), action=bytes(8 * width)))
 
 
 @pytest.mark.parametrize("width", [16, 19, 24])
 def test_an_observation_has_as_many_floats_as_its_encoding_says(width: int) -> None:
     chunk = replace(sample_chunk(1), obs=bytes(8 * width), successor_obs=bytes(3 * width))
-    with pytest.raises(BadRecord, match="^column obs has"):
+    with pytest.raises(BadRecord, match=r"^column obs has"):
         columns_of(chunk)
 
 

@@ -227,11 +227,10 @@ def test_a_record_of_another_kind_is_refused() -> None:
 def test_any_bytes_are_a_record_or_a_bad_record(name: str, body: bytes) -> None:
     value = b"\xc3\x01" + schemas.all_schemas()[name].fingerprint + body
     try:
-        record = codec.decode_any(value)
-    except BadRecord as error:
-        assert "\n" not in str(error)
-    else:
-        assert type(record) is RECORDS[name]
+        record: Record | None = codec.decode_any(value)
+    except BadRecord:
+        record = None
+    assert record is None or type(record) is RECORDS[name]
 
 
 @settings(max_examples=200, deadline=None)

@@ -77,7 +77,7 @@ def columns_of(layout: Layout) -> str:
     )
 
 
-def as_bytes(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
+def as_bytes(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the view with its successor as bytes again."""
     obs, mask = row["next_obs"], row["next_legal_mask"]
     words = [] if mask is None else mask if isinstance(mask, list) else [mask]
@@ -101,7 +101,7 @@ def test_every_row_has_what_really_followed_it(
     )
     expected = [row for chunks in log for item in chunks for row in next_of(item, layout)]
     expected.sort(key=lambda row: (row["log_partition"], row["log_offset"], row["log_row"]))
-    assert [as_bytes(row, layout) for row in found] == expected
+    assert [as_bytes(row) for row in found] == expected
 
 
 def test_the_view_has_the_runs_and_the_games_of_the_announcements(
@@ -129,7 +129,7 @@ def test_messages_of_two_runs_do_not_follow_each_other(tmp_path: Path, warehouse
             f"SELECT {columns_of(FLOATS)} FROM ({transitions(shards)})"
             f" WHERE run = '{item.chunk.run}' ORDER BY log_row"
         )
-        assert [as_bytes(row, FLOATS) for row in found] == next_of(item, FLOATS)
+        assert [as_bytes(row) for row in found] == next_of(item, FLOATS)
 
 
 def test_only_announced_objects_are_read(tmp_path: Path, warehouse: FolderWarehouse) -> None:
@@ -190,7 +190,7 @@ def test_games_of_different_encodings_stand_in_one_view(tmp_path: Path, warehous
             f"SELECT {columns_of(layout)} FROM ({transitions(shards)}) WHERE env_id = '{name}' ORDER BY log_row"
         )
         item = placed(sample_chunk(at, layout=layout, env_id=name, run=f"run-{name}"), 0, at)
-        assert [as_bytes(row, layout) for row in found] == next_of(item, layout)
+        assert [as_bytes(row) for row in found] == next_of(item, layout)
 
 
 def test_rows_keep_their_successors_in_large_shards_whatever_is_asked(
@@ -222,17 +222,14 @@ def test_a_question_about_one_run_opens_that_runs_objects_only(
     tmp_path: Path, warehouse: FolderWarehouse
 ) -> None:
     shards = [seal(tmp_path, [placed(sample_chunk(1, run=run), 0, 0)]) for run in ("run-a", "run-b")]
-    plan = str(
-        warehouse.execute(
-            f"EXPLAIN SELECT sum(len(next_obs)) FROM ({transitions(shards)}) WHERE run = 'run-b'"
-        ).fetchall()
-    )
-    assert plan.count("READ_PARQUET") == 2  # itself, and itself one row on
+
+    def scans(shards: Sequence[ShardSealed]) -> int:
+        query = f"SELECT sum(len(next_obs)) FROM ({transitions(shards)}) WHERE run = 'run-b'"
+        return str(warehouse.execute(f"EXPLAIN {query}").fetchall()).count("READ_PARQUET")
+
+    assert scans(shards) == scans(shards[1:]) > 0
 
 
-@pytest.mark.parametrize(
-    "query", ["SELECT count(*)", "SELECT run, avg(reward), max(step)", "SELECT obs, action"]
-)
 def test_who_does_not_ask_for_successors_does_not_pay_for_them(
     query: str, tmp_path: Path, warehouse: FolderWarehouse
 ) -> None:
@@ -260,15 +257,14 @@ def test_episodes_are_what_their_transitions_say(tmp_path: Path, warehouse: Fold
     expected: dict[int, list[tuple[int, float, int, int, int]]] = {}
     for item in (item for chunks in log for item in chunks):
         columns = item.columns
-        for row in range(item.chunk.count):
-            step = int(columns.step[row])
-            expected.setdefault(int(columns.episode[row]), []).append(
+        for at in range(item.chunk.count):
+            expected.setdefault(int(columns.episode[at]), []).append(
                 (
-                    step,
-                    float(columns.reward[row]),
-                    int(columns.player[row]),
-                    int(columns.terminated[row]),
-                    int(columns.truncated[row]),
+                    int(columns.step[at]),
+                    float(columns.reward[at]),
+                    int(columns.player[at]),
+                    int(columns.terminated[at]),
+                    int(columns.truncated[at]),
                 )
             )
     assert found.keys() == expected.keys()
