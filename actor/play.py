@@ -13,8 +13,6 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from engine.client import EngineClient, StepStream
-from engine.errors import EngineUnavailable
 
 from actor import metrics
 from actor.allowance import Allowance
@@ -23,10 +21,13 @@ from actor.group import GROUPS, Group, Identity
 from actor.publisher import Publisher
 from actor.weights import Announced
 from cartridge import logs
+from engine.client import EngineClient, StepStream
+from engine.errors import EngineUnavailable
 from games.contract import GameSpec
 from streams.records import TransitionChunk
 
 _FLUSH_AGE_S = 0.2  # a slow game's steps are published at least this often
+_RETAKE_S = 2.0  # held so long without an announcement, somebody's part of the allowance may be lost
 _log = logs.get("actor.play")
 
 
@@ -56,6 +57,7 @@ class Player:
         self._allowance = Allowance(actors=run.actors)
         self._stream: StepStream | None = None
         self._announced: Announced | None = None
+        self._granted_s = 0.0
         self._sequence = 0
         self._waiting_since_s: float | None = None
 
@@ -108,6 +110,7 @@ class Player:
         self._settle()
         self._announced = announced
         self._allowance.grant(announced.weights)
+        self._granted_s = time.monotonic()
         lag_s = time.time() - announced.weights.published_us / 1e6
         self.totals.weights_lag_s = lag_s
         metrics.WEIGHTS_LAG.observe(lag_s)
@@ -202,6 +205,9 @@ class Player:
             self.totals.allowance_wait_s += waited_s
             metrics.ALLOWANCE_WAIT.labels(self.identity.run.run).inc(waited_s)
         self._waiting_since_s = now_s if held else None
+        if held and now_s - self._granted_s > _RETAKE_S:
+            self._granted_s = now_s
+            self._allowance.retake()
 
     def close(self) -> None:
         """Completes and publishes what is in flight, if the engine still answers; frees the stream."""

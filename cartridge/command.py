@@ -19,6 +19,7 @@ from cartridge.stack import commands as stack
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command. Returns the exit code."""
+    logs.silence()  # until a service configures them
     parsed = _parser().parse_args(arguments)
     try:
         return int(parsed.handler(parsed, Settings.load()))

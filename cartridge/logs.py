@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 import time
 import traceback
@@ -54,7 +55,15 @@ class _JsonLines(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = "".join(traceback.format_exception(*record.exc_info))
-        return json.dumps(line, default=str)
+        try:
+            return json.dumps(line, default=str, allow_nan=False)
+        except ValueError:  # infinities and NaN are no JSON
+            finite = {name: value if _is_json(value) else str(value) for name, value in line.items()}
+            return json.dumps(finite, default=str)
+
+
+def _is_json(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def configure(service: str, *, level: str = "info") -> None:
@@ -65,6 +74,11 @@ def configure(service: str, *, level: str = "info") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     root.propagate = False
+
+
+def silence() -> None:
+    """Sends this process's events nowhere: commands for people say what matters themselves."""
+    logging.getLogger(_ROOT).addHandler(logging.NullHandler())
 
 
 def get(name: str) -> Log:

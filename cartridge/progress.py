@@ -83,7 +83,12 @@ class RunView:
     @property
     def actors(self) -> list[RunStatus]:
         """The actors' last heartbeats, by index."""
-        return [status for name, status in sorted(self.newest.items()) if name.startswith("actor-")]
+        found = {
+            int(name.removeprefix("actor-")): status
+            for name, status in self.newest.items()
+            if name.startswith("actor-")
+        }
+        return [status for _, status in sorted(found.items())]
 
     def evaluation(self, name: str) -> float | None:
         """A figure of the newest weights' evaluation."""

@@ -69,22 +69,32 @@ class Settings:
 
 def _of_stack(home: Path) -> dict[str, Any]:
     """The addresses and credentials that the running local stack wrote, or nothing."""
-    try:
-        written = json.loads((home / "stack.json").read_text())["settings"]
-    except (FileNotFoundError, NotADirectoryError):
+    stack = home / "stack.json"
+    if not stack.exists():
         return {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{home / 'stack.json'} cannot be read ({error}): remove it, then `just up`"
-        ) from error
+    written = _object(stack).get("settings")
+    if not isinstance(written, dict):
+        raise UsageError(f"{stack} has no settings: remove it, then `just up`")
     known = {setting.name for setting in fields(Settings)} - {"home", "metrics_port", "host"}
-    values = {name: value for name, value in written.items() if name in known}
     credentials = home / "credentials.json"
-    if credentials.exists():
-        values |= {
-            name: value for name, value in json.loads(credentials.read_text()).items() if name in known
-        }
-    return values
+    values = written | (_object(credentials) if credentials.exists() else {})
+    for name in known & set(values):
+        if not isinstance(values[name], str):
+            raise UsageError(
+                f"{name} is {values[name]!r} in {home}: it must be text; `just down`, then `just up`"
+            )
+    return {name: value for name, value in values.items() if name in known}
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`. Raises UsageError when there is another thing."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): remove it, then `just up`") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is no JSON object: remove it, then `just up`")
+    return found
 
 
 def _parse(variable: str, text: str, *, integer: bool) -> str | int:
@@ -98,5 +108,5 @@ def _parse(variable: str, text: str, *, integer: bool) -> str | int:
 
 def _check_address(name: str, address: str) -> None:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536:
         raise UsageError(f"CARTRIDGE_{name.upper()} is {address!r}: it must be host:port")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cartridge.errors import UsageError
 from cartridge.settings import Settings
@@ -65,7 +66,9 @@ def _answer(connection: duckdb.DuckDBPyConnection, query: str, form: str) -> Non
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows(
+            [value.hex() if isinstance(value, bytes) else value for value in row] for row in rows
+        )
     elif form == "json":
         for row in rows:
             sys.stdout.write(json.dumps(dict(zip(columns, row, strict=True)), default=_plain) + "\n")
@@ -82,9 +85,9 @@ def _print_table(columns: list[str], rows: list[tuple[Any, ...]], *, more: bool)
         numeric = any(
             isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in rows
         )
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_text(value) for value in row))
+        table.add_row(*(Text(_text(value)) for value in row))
     console.print(table)
     if more:
         console.print(

@@ -14,9 +14,10 @@ from cartridge.errors import UsageError
 from games import registry
 from games.errors import GameError
 from streams.chunk import RUN_NAME
-from streams.records import RunSpec
+from streams.records import RunSpec, least_samples_ahead
 
 _ALGORITHMS = ("dqn",)
+_VERDICTS = ("", "unbeatable")
 # Between what limits a setting makes sense; both ends are allowed.
 _LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**63 - 1),
@@ -81,14 +82,24 @@ def spec_of(wish: Wish) -> RunSpec:
             raise UsageError(f"{field} is {value}: it must be {low:g} to {high:g}")
     if not wish.hidden or not all(1 <= width <= 65_536 for width in wish.hidden):
         raise UsageError(f"hidden is {list(wish.hidden)}: it needs at least one width, each 1 to 65536")
-    if wish.samples_ahead < wish.publish_period * wish.batch_size:
+    if wish.stop_when not in _VERDICTS:
         raise UsageError(
-            f"samples_ahead is {wish.samples_ahead}: it must be at least publish_period * batch_size ="
-            f" {wish.publish_period * wish.batch_size}, or actors and learner would wait for each other"
+            f"stop_when is {wish.stop_when!r}: there is {', '.join(filter(None, _VERDICTS))}, or nothing"
+        )
+    if wish.window_rows < wish.min_window_rows:
+        raise UsageError(
+            f"window_rows is {wish.window_rows}: it must be at least min_window_rows = {wish.min_window_rows}"
         )
     values = {field.name: getattr(wish, field.name) for field in fields(wish)}
-    return RunSpec(
+    spec = RunSpec(
         **{**values, "run": name, "hidden": list(wish.hidden)},
         wanted="RUNNING",
         submitted_us=time.time_ns() // 1000,
     )
+    least = least_samples_ahead(spec)
+    if wish.samples_ahead < least:
+        raise UsageError(
+            f"samples_ahead is {wish.samples_ahead}: it must be at least {least} for this run, or actors and learner"
+            " could wait for each other"
+        )
+    return spec

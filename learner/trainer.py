@@ -27,7 +27,7 @@ from learner.limiter import Limiter
 from learner.window import ReplayWindow
 from streams import checkpoint, kafka, topics
 from streams.checkpoint import Manifest
-from streams.records import RunSpec, WeightsPublished
+from streams.records import RunSpec, WeightsPublished, least_samples_ahead
 
 _STORE_RETRY_S = 0.5
 _log = logs.get("learner.trainer")
@@ -298,10 +298,11 @@ def _check(spec: RunSpec, game: Game) -> None:
     """Raises BadRun naming the field of `spec` that cannot be."""
     if spec.algorithm != "dqn":
         raise BadRun(f"algorithm is {spec.algorithm!r}: there is dqn")
-    if spec.samples_ahead < spec.publish_period * spec.batch_size:
+    least = least_samples_ahead(spec)
+    if spec.samples_ahead < least:
         raise BadRun(
-            f"samples_ahead is {spec.samples_ahead}: it must be at least publish_period * batch_size ="
-            f" {spec.publish_period * spec.batch_size}, or actors and learner would wait for each other"
+            f"samples_ahead is {spec.samples_ahead}: it must be at least {least} for this run, or actors and learner"
+            " could wait for each other"
         )
     if spec.stop_when == evaluate.UNBEATABLE and not evaluate.judgeable(game):
         raise BadRun(f"stop_when is {spec.stop_when!r}: {spec.env_id} is not a game that can be judged so")

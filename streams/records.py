@@ -6,6 +6,7 @@ Invariant: a test compares every class with its schema; the comments on fields a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -132,6 +133,16 @@ class RunSpec(Record):
     where: str
     max_gradient_steps: int
     stop_when: str
+
+
+def least_samples_ahead(spec: RunSpec) -> int:
+    """The smallest error bound of the limiter with which actors and learner never wait for each other.
+
+    Between two announcements the learner takes publish_period * batch_size samples, and each actor may have left over
+    what is less than its two batches.
+    """
+    a_batch = spec.samples_per_insert * (1 + 2 * spec.environments)
+    return math.ceil(spec.actors * (spec.publish_period * spec.batch_size + a_batch) / 2)
 
 
 @dataclass(frozen=True, kw_only=True)

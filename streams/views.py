@@ -56,7 +56,10 @@ def current(shards: Sequence[ShardSealed]) -> list[ShardSealed]:
 
 def rows_of(shards: Sequence[ShardSealed], bucket: str) -> str:
     """SELECT of the stored columns of `shards`, in the order of the shards and of the log within each."""
-    return _union([_rows(group, bucket) for group in _groups(shards)]) or f"{_EMPTY} WHERE false"
+    return (
+        _union([f"SELECT {_names(group)}, * FROM {_objects(group, bucket)}" for group in _groups(shards)])
+        or f"{_EMPTY} WHERE false"
+    )
 
 
 def transitions(shards: Sequence[ShardSealed], bucket: str) -> str:
@@ -82,25 +85,29 @@ def _union(parts: Sequence[str]) -> str:
     return " UNION ALL BY NAME ".join(parts)
 
 
-def _rows(group: Sequence[ShardSealed], bucket: str) -> str:
+def _names(group: Sequence[ShardSealed]) -> str:
+    return f"{quote(group[0].run)} AS run, {quote(group[0].env_id)} AS env_id"
+
+
+def _objects(group: Sequence[ShardSealed], bucket: str) -> str:
     objects = ", ".join(quote(f"s3://{bucket}/{shard.object}") for shard in group)
-    names = f"{quote(group[0].run)} AS run, {quote(group[0].env_id)} AS env_id"
-    return f"SELECT {names}, * FROM read_parquet([{objects}], hive_partitioning = false)"
+    return f"read_parquet([{objects}], hive_partitioning = false)"
 
 
 def _linked(group: Sequence[ShardSealed], bucket: str) -> str:
     """The successor is the row's own if it ends a segment, else the next row of the same object.
 
-    A join by position reads it: unlike a window, it costs nothing to whoever does not ask for it (docs/log.md).
+    A join by position reads it: unlike a window, it costs nothing to whoever does not ask for it (docs/log.md). The
+    names stand outside of the join, so that a condition on them is known before any object is opened.
     """
-    rows = _rows(group, bucket)
+    objects = _objects(group, bucket)
     names = ["state", obs_column(group[0]), mask_column(group[0].mask_words), "player"]
     following = ", ".join(f"{name} AS following_{name}" for name in names)
     linked = ", ".join(f"coalesce(successor_{name}, following_{name}) AS next_{name}" for name in names)
     hidden = ", ".join(f"following_{name}" for name in names)
     return (
-        f"SELECT * EXCLUDE ({hidden}), {linked}"
-        f" FROM ({rows}) POSITIONAL JOIN (SELECT {following} FROM ({rows}) OFFSET 1)"
+        f"SELECT {_names(group)}, * EXCLUDE ({hidden}), {linked}"
+        f" FROM (SELECT * FROM {objects}) POSITIONAL JOIN (SELECT {following} FROM {objects} OFFSET 1)"
     )
 
 
