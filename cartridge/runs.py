@@ -34,7 +34,7 @@ def write(settings: Settings, spec: RunSpec) -> None:
 
 def all_runs(settings: Settings) -> list[RunSpec]:
     """The newest spec of each run, oldest run first."""
-    topics.ensure(settings.kafka)
+    topics.ensure(settings.kafka, timeout_s=5)
     newest = {spec.run: spec for spec in kafka.read_all(settings.kafka, topics.RUNS, RunSpec)}
     return list(newest.values())
 
@@ -69,7 +69,7 @@ def shards_of(settings: Settings, run: str | None = None) -> list[ShardSealed]:
 def train(settings: Settings, wish: Wish, console: Console) -> int:
     """Submits a run, follows it, and says what came of it. Returns the exit code: 0 if it reached what it should."""
     spec = spec_of(wish)
-    topics.ensure(settings.kafka)
+    topics.ensure(settings.kafka, timeout_s=5)
     submit(settings, spec)
     return _follow(settings, spec, console)
 

@@ -42,7 +42,7 @@ _CHECKPOINT_COLUMNS = {
 
 def open_views(settings: Settings) -> duckdb.DuckDBPyConnection:
     """A connection with the four views as of now. Raises BrokerUnavailable, UsageError."""
-    topics.ensure(settings.kafka)
+    topics.ensure(settings.kafka, timeout_s=5)
     connection = warehouse.connect(settings)
     shards = runs.shards_of(settings)
     connection.execute(f"CREATE VIEW transitions AS {views.transitions(shards, settings.bucket)}")

@@ -6,6 +6,8 @@ import csv
 import functools
 import io
 import json
+import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,11 +23,18 @@ from streams import replay, topics, views
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No stack that runs on this machine is heard of, and no port is waited for long."""
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No stack of this machine is heard of, no port is waited for long, and services leave no trace in this process."""
+    root = logging.getLogger("cartridge")
+    logged = root.handlers[:], root.level, root.propagate
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setenv("CARTRIDGE_HOME", str(tmp_path))
     monkeypatch.setenv("CARTRIDGE_KAFKA", "127.0.0.1:1")
     monkeypatch.setattr(topics, "ensure", functools.partial(topics.ensure, timeout_s=0.3))
+    yield
+    root.handlers[:], root.level, root.propagate = logged
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -121,7 +130,7 @@ def test_json_is_one_object_a_row(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("warehouse")
 def test_a_table_in_a_pipe_has_every_value_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sql", f"SELECT repeat('x', 300) AS long, 1 AS one, {'[3]'} AS list"]) == 0
+    assert main(["sql", "SELECT repeat('x', 300) AS long, 1 AS one, [3] AS list"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["long", "one", "list"]
     assert row.split() == ["x" * 300, "1", "[3]"]

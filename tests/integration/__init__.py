@@ -1,0 +1,1 @@
+"""Tests that need Kafka and MinIO, or several processes."""
