@@ -67,16 +67,16 @@ replay *options: _environment
 games *options: _environment
     @cartridge games {{ options }}
 
-# all tests, or some: just test tests/unit
+# everything that CI checks: style, types, generated files, all tests; or some tests: just test tests/unit
 [group('develop')]
 [no-exit-message]
 [positional-arguments]
 test *options: _environment
-    @python -m pytest "$@"
+    @if [ $# -eq 0 ]; then "{{ just_executable() }}" --justfile "{{ justfile() }}" lint types drift; fi; python -m pytest "$@"
 
-# what CI runs: lint, types, generated files, all tests
+# the same by the name that other projects use
 [group('develop')]
-check: lint types drift test
+check: test
 
 # style, and formatting as it should be
 [group('develop')]

@@ -62,7 +62,7 @@ class ObjectStore:
                 ) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UsageError(
-                f"s3_endpoint {settings.s3_endpoint} does not answer: is the stack up? `just status`"
+                f"s3_endpoint {settings.s3_endpoint} does not answer: is the stack up? `./just status`"
             ) from error
         return cls(client, settings.bucket)
 

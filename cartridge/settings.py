@@ -74,14 +74,14 @@ def _of_stack(home: Path) -> dict[str, Any]:
         return {}
     written = _object(stack).get("settings")
     if not isinstance(written, dict):
-        raise UsageError(f"{stack} has no settings: remove it, then `just up`")
+        raise UsageError(f"{stack} has no settings: remove it, then `./just up`")
     known = {setting.name for setting in fields(Settings)} - {"home", "metrics_port", "host"}
     credentials = home / "credentials.json"
     values = written | (_object(credentials) if credentials.exists() else {})
     for name in known & set(values):
         if not isinstance(values[name], str):
             raise UsageError(
-                f"{name} is {values[name]!r} in {home}: it must be text; `just down`, then `just up`"
+                f"{name} is {values[name]!r} in {home}: it must be text; `./just down`, then `./just up`"
             )
     return {name: value for name, value in values.items() if name in known}
 
@@ -91,9 +91,9 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): remove it, then `just up`") from error
+        raise UsageError(f"{path} cannot be read ({error}): remove it, then `./just up`") from error
     if not isinstance(found, dict):
-        raise UsageError(f"{path} is no JSON object: remove it, then `just up`")
+        raise UsageError(f"{path} is no JSON object: remove it, then `./just up`")
     return found
 
 

@@ -21,7 +21,7 @@ class BrokerUnavailable(UsageError):
 
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(
-            f"kafka {address} does not answer ({reason}): start it with `just up`, or set CARTRIDGE_KAFKA"
+            f"kafka {address} does not answer ({reason}): start it with `./just up`, or set CARTRIDGE_KAFKA"
         )
         self.address = address
 

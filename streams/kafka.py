@@ -26,6 +26,11 @@ from streams import codec, schemas, topics
 from streams.errors import BadRecord, BrokerUnavailable
 from streams.records import Record
 
+# How long the broker holds a fetch when there is nothing, and so how long the end of a topic takes to be seen: short for
+# who reads once, longer for who stays, who would ask 50 times a second otherwise. New records are sent at once either way.
+READ_WAIT_MS = 20
+_FOLLOW_WAIT_MS = 100
+_METADATA_S = 30.0
 _log = logs.get("streams.kafka")
 R = TypeVar("R", bound=Record)
 
@@ -120,16 +125,22 @@ class Follower:
     by the project's services only, and one bad record must not stop every reader.
     """
 
-    def __init__(self, bootstrap: str, topic: topics.Topic, kind: type[Record]) -> None:
+    def __init__(
+        self, bootstrap: str, topic: topics.Topic, kind: type[Record], *, fetch_wait_ms: int = _FOLLOW_WAIT_MS
+    ) -> None:
         self._kind = kind
         self._topic = topic.name
         self._bootstrap = bootstrap
         # The end of a partition is an event: after a transaction the last offset is a marker that is never
         # delivered, so that comparing positions with the high watermark would wait for ever.
-        self._consumer = consumer(bootstrap, f"follower-{topic.name}", enable_partition_eof=True)
+        self._consumer = consumer(
+            bootstrap, f"follower-{topic.name}", enable_partition_eof=True, fetch_wait_max_ms=fetch_wait_ms
+        )
         self._unread = set(range(topic.partitions))  # partitions whose end has not been seen yet
-        self._consumer.assign(
-            [TopicPartition(topic.name, partition, OFFSET_BEGINNING) for partition in range(topic.partitions)]
+        assign_known(
+            self._consumer,
+            [TopicPartition(topic.name, partition, OFFSET_BEGINNING) for partition in range(topic.partitions)],
+            bootstrap=bootstrap,
         )
 
     def poll(self, timeout_s: float = 0) -> list[Any]:
@@ -173,9 +184,21 @@ class Follower:
         self._consumer.close()
 
 
+def assign_known(client: Consumer, places: list[TopicPartition], *, bootstrap: str) -> None:
+    """Assigns partitions of one topic once `client` knows their leaders. Raises BrokerUnavailable.
+
+    librdkafka would look for them after the assignment, on a timer of half a second.
+    """
+    try:
+        client.list_topics(places[0].topic, timeout=_METADATA_S)
+    except KafkaException as error:
+        raise BrokerUnavailable(bootstrap, error.args[0].str()) from error
+    client.assign(places)
+
+
 def read_all(bootstrap: str, topic: topics.Topic, kind: type[R]) -> list[R]:
     """Every committed record of a small topic, oldest first. Raises BrokerUnavailable."""
-    follower = Follower(bootstrap, topic, kind)
+    follower = Follower(bootstrap, topic, kind, fetch_wait_ms=READ_WAIT_MS)
     try:
         return follower.catch_up()
     finally:

@@ -118,19 +118,23 @@ def _read(
 def _entries(
     bootstrap: str, topic: topics.Topic, partition: int, *, first: int = 0, last: int | None = None
 ) -> Iterator[kafka.Entry]:
-    client: Consumer = kafka.consumer(bootstrap, "replay", enable_partition_eof=True)
+    client: Consumer = kafka.consumer(
+        bootstrap, "replay", enable_partition_eof=True, fetch_wait_max_ms=kafka.READ_WAIT_MS
+    )
     deadline_s = time.monotonic() + _READ_S
     try:
         low, _ = client.get_watermark_offsets(TopicPartition(topic.name, partition), timeout=10)
         if last is not None and last < low:
             return
-        client.assign([TopicPartition(topic.name, partition, max(first, low))])
+        start = TopicPartition(topic.name, partition, max(first, low))
+        kafka.assign_known(client, [start], bootstrap=bootstrap)
         while True:
             if time.monotonic() > deadline_s:
                 raise BrokerUnavailable(
                     bootstrap, f"{topic.name}/{partition} was not read within {_READ_S:g} s"
                 )
-            for message in client.consume(100, 0.2):
+            # It returns when it has so many or when the time is over: a short time finds the end soon.
+            for message in client.consume(100, 0.02):
                 deadline_s = time.monotonic() + _READ_S
                 error = message.error()
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:

@@ -54,22 +54,16 @@ def messages(stage: Stage, name: str, *, committed: bool = True) -> list[Message
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
     open_ends, found = set(partitions), []
     while open_ends:
-        for message in consumer.consume(500, 1):
-            error = message.error()
-            if error is not None:
-                assert error.code() == KafkaError._PARTITION_EOF, error
-                open_ends.discard(message.partition())
-                continue
-            headers = {name: bytes(value or b"").decode() for name, value in message.headers() or []}
-            found.append(
-                Message(
-                    int(message.partition() or 0),
-                    int(message.offset() or 0),
-                    message.key(),
-                    message.value(),
-                    headers,
-                )
-            )
+        message = consumer.poll(10)
+        assert message is not None, f"{topic} was not read to its end"
+        error = message.error()
+        if error is not None:
+            assert error.code() == KafkaError._PARTITION_EOF, error
+            open_ends.discard(message.partition())
+            continue
+        place = int(message.partition() or 0), int(message.offset() or 0)
+        headers = {name: bytes(value or b"").decode() for name, value in message.headers() or []}
+        found.append(Message(*place, message.key(), message.value(), headers))
     consumer.close()
     return sorted(found, key=lambda message: (message.partition, message.offset))
 
@@ -93,27 +87,33 @@ def dead_letters(stage: Stage) -> list[dict[str, Any]]:
     return [decoded(message.value or b"", "DeadLetter") for message in messages(stage, "dead-letters")]
 
 
-def committed_offsets(stage: Stage) -> dict[int, int]:
-    """What the compactor's group has committed: partition -> next offset; 0 where nothing is."""
-    consumer = Consumer(
-        {"bootstrap.servers": stage.kafka, "group.id": stage.group, "enable.auto.commit": False}
-    )
-    topic = stage.topic("transitions")
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    places = consumer.committed([TopicPartition(topic, partition) for partition in partitions], timeout=30)
-    consumer.close()
-    return {place.partition: max(place.offset, 0) for place in places}
+class Offsets:
+    """Where the transitions end, and what the compactor's group has committed of them; use it in a `with`."""
 
+    def __init__(self, stage: Stage) -> None:
+        self._consumer = Consumer(
+            {"bootstrap.servers": stage.kafka, "group.id": stage.group, "enable.auto.commit": False}
+        )
+        topic = stage.topic("transitions")
+        partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        self._places = [TopicPartition(topic, partition) for partition in sorted(partitions)]
 
-def ends(stage: Stage) -> dict[int, int]:
-    """Where the transitions end: partition -> next offset."""
-    found = {}
-    consumer = Consumer({"bootstrap.servers": stage.kafka, "group.id": "oracle"})
-    topic = stage.topic("transitions")
-    for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-        found[partition] = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
-    consumer.close()
-    return found
+    def __enter__(self) -> Offsets:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._consumer.close()
+
+    def committed(self) -> dict[int, int]:
+        """Partition -> next offset; 0 where nothing is committed."""
+        places = self._consumer.committed(self._places, timeout=30)
+        return {place.partition: max(place.offset, 0) for place in places}
+
+    def ends(self) -> dict[int, int]:
+        """Partition -> next offset."""
+        return {
+            place.partition: self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in self._places
+        }
 
 
 def object_store(stage: Stage) -> Minio:
@@ -151,7 +151,8 @@ def check_exactly_once(stage: Stage, *, junk: set[tuple[int, int]]) -> int:
 
     `junk` are the places (partition, offset) of messages that are no chunks. Returns how many rows were checked.
     """
-    upto = committed_offsets(stage)
+    with Offsets(stage) as offsets:
+        upto = offsets.committed()
     chunks = {
         (message.partition, message.offset): decoded(message.value or b"", "TransitionChunk")
         for message in messages(stage, "transitions", committed=False)
