@@ -25,12 +25,13 @@ from engine.errors import EngineUnavailable
 from engine.memory import keep_freed
 from games.kernel import warm_all
 from streams import kafka, topics
+from streams.errors import BrokerUnavailable
 from streams.records import RunSpec
 from streams.status import EVERY_S, StatusBoard
 
 _RUNS_EVERY_S = 0.05
 _IDLE_POLL_S = 0.02
-_ENGINE_RETRY_S = 0.2
+_RETRY_S = 0.2
 _log = logs.get("actor.service")
 
 
@@ -70,7 +71,7 @@ class ActorService:
         self._specs: dict[str, RunSpec] = {}
         self._players: dict[str, Player] = {}
         self._failed: dict[str, RunSpec] = {}
-        self._engine_again_s = 0.0
+        self._again_s = 0.0
         self.ready = False
 
     def work(self) -> None:
@@ -114,17 +115,17 @@ class ActorService:
                 continue
             try:
                 played |= self._play(spec)
-            except EngineUnavailable as error:
-                if time.monotonic() > self._engine_again_s:
-                    _log.warning("engine_unavailable", run=spec.run, reason=str(error))
-                self._engine_again_s = time.monotonic() + _ENGINE_RETRY_S
+            except (EngineUnavailable, BrokerUnavailable) as error:
+                if time.monotonic() > self._again_s:
+                    _log.warning("unavailable", run=spec.run, reason=str(error))
+                self._again_s = time.monotonic() + _RETRY_S
             except (ActorError, CartridgeError) as error:
                 self._fail(spec, str(error))
         return played
 
     def _play(self, spec: RunSpec) -> bool:
         announced = self._weights.newest(spec.run)
-        if announced is None or time.monotonic() < self._engine_again_s:
+        if announced is None or time.monotonic() < self._again_s:
             return False
         player = self._players.get(spec.run)
         if player is None:

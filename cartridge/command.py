@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 # These modules import what they need when they are asked: `cartridge status` does not wait for torch.
 from cartridge import evaluate_command, games_command, logs, replay_command, sql_command, train_command
@@ -33,8 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _OneLine(argparse.ArgumentParser):
+    """Says what is wrong in one line; argparse's own way is to list every option first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}: see `{self.prog} --help`\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cartridge", description="Reinforcement learning on a log.")
+    parser = _OneLine(prog="cartridge", description="Reinforcement learning on a log.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     stack.add_parser(commands)
     train_command.add_parser(commands)

@@ -12,7 +12,7 @@ from cartridge import progress
 from cartridge.errors import CartridgeError, UsageError
 from cartridge.settings import Settings
 from cartridge.wish import Wish, spec_of
-from streams import kafka, topics, views
+from streams import kafka, topics, views, warehouse
 from streams.records import RunSpec, RunStatus, ShardSealed, WeightsPublished
 
 
@@ -70,8 +70,22 @@ def train(settings: Settings, wish: Wish, console: Console) -> int:
     """Submits a run, follows it, and says what came of it. Returns the exit code: 0 if it reached what it should."""
     spec = spec_of(wish)
     topics.ensure(settings.kafka, timeout_s=5)
+    _check_where(settings, spec)
     submit(settings, spec)
     return _follow(settings, spec, console)
+
+
+def _check_where(settings: Settings, spec: RunSpec) -> None:
+    """Raises UsageError when the run's condition is none; the learner would fail the run for it."""
+    if not spec.where:
+        return
+    from learner import shard_reader
+    from learner.errors import BadRun
+
+    try:
+        shard_reader.check_where(warehouse.connect(settings), spec.where)
+    except BadRun as error:
+        raise UsageError(str(error)) from error
 
 
 def demonstrate(settings: Settings, console: Console) -> int:
@@ -126,4 +140,6 @@ def _next_lines(run: str) -> list[str]:
         f'  ./just sql "{query}"',
         f"  ./just replay show --run {run} --episode last",
         f"  ./just games play tictactoe --against {run}",
+        "  ./just status    # every address and log",
+        "  ./just down      # stops everything and keeps the data",
     ]

@@ -79,7 +79,7 @@ def spec_of(wish: Wish) -> RunSpec:
     for field, (low, high) in _LIMITS.items():
         value = getattr(wish, field)
         if not low <= value <= high:
-            raise UsageError(f"{field} is {value}: it must be {low:g} to {high:g}")
+            raise UsageError(f"{field} is {value}: it must be {low:,} to {high:,}")
     if not wish.hidden or not all(1 <= width <= 65_536 for width in wish.hidden):
         raise UsageError(f"hidden is {list(wish.hidden)}: it needs at least one width, each 1 to 65536")
     if wish.stop_when not in _VERDICTS:

@@ -23,6 +23,7 @@ from learner import kernels
 from learner.feed import ShardFeed
 from learner.trainer import Trainer
 from streams import kafka, topics
+from streams.errors import BrokerUnavailable
 from streams.records import RunSpec, WeightsPublished
 from streams.status import EVERY_S, StatusBoard
 
@@ -104,9 +105,9 @@ class LearnerService:
                 continue
             try:
                 worked |= self._learn(spec)
-            except StoreUnavailable as error:
-                # Only the reading of the last checkpoint ends here: the run begins at a later turn.
-                _log.warning("store_unavailable", run=spec.run, reason=str(error))
+            except (StoreUnavailable, BrokerUnavailable) as error:
+                # Only the beginning of a run ends here, not its fault: it begins again at a later turn.
+                _log.warning("unavailable", run=spec.run, reason=str(error))
                 self._stop.wait(_IDLE_S)
             except (CartridgeError, GameError) as error:
                 self._fail(spec, str(error))

@@ -51,7 +51,7 @@ def read(
     """
     try:
         table = connection.execute(query_of(shard, bucket, where)).to_arrow_table()
-    except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
+    except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
         raise BadRun(f"where is {where!r}: {str(error).splitlines()[0]}") from error
     if table.num_rows != shard.rows:
         raise BadShard(f"shard {shard.shard} has {table.num_rows} rows: {shard.rows} were announced")

@@ -7,9 +7,7 @@ gradient steps and nothing else.
 
 from __future__ import annotations
 
-import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,19 +15,19 @@ import torch
 from confluent_kafka import Producer
 
 from cartridge import logs
-from cartridge.objects import ObjectStore, StoreUnavailable
+from cartridge.objects import ObjectStore
 from games.contract import Discrete, Game
 from learner import evaluate, metrics
 from learner.dqn import Batch, Dqn
 from learner.errors import BadRun
 from learner.feed import ShardFeed
 from learner.limiter import Limiter
+from learner.publication import Publication
 from learner.window import ReplayWindow
-from streams import checkpoint, kafka, topics
+from streams import checkpoint
 from streams.checkpoint import Manifest
 from streams.records import RunSpec, WeightsPublished, least_samples_ahead
 
-_STORE_RETRY_S = 0.5
 _log = logs.get("learner.trainer")
 
 
@@ -61,8 +59,6 @@ class Trainer:
         self._game = game
         self._feed = feed
         self._store = store
-        self._producer = producer
-        self._bootstrap = bootstrap
         space = game.spec.action_space
         if not isinstance(space, Discrete):
             raise BadRun(f"algorithm dqn needs discrete actions: {spec.env_id} has {space}")
@@ -81,9 +77,7 @@ class Trainer:
         self.version = -1
         self.finished = False
         self.waiting = False
-        self._closing = threading.Event()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._writing: Future[None] | None = None
+        self._publication = Publication(store, producer, bootstrap)
 
     def start(self, last: WeightsPublished | None) -> None:
         """Begins, or goes on from the last announced weights; the window fills from the shards.
@@ -153,11 +147,10 @@ class Trainer:
             self._publish()
 
     def _publish(self) -> None:
-        """Evaluates, then stores, verifies and announces a checkpoint on another thread.
+        """Evaluates, and hands a checkpoint to publication.
 
         The weights of a final version, and of the first, are announced when this returns.
         """
-        self._finish_writing()
         judged = evaluate.verdict(self._game, self._algorithm.values)
         word = judged.word if judged is not None else ""
         figures = judged.figures() if judged is not None else {}
@@ -171,63 +164,12 @@ class Trainer:
         self.version += 1
         model, optimizer = self._algorithm.files()
         manifest = self._manifest(figures, word, model=model, optimizer=optimizer)
-        announcement = (manifest, {checkpoint.MODEL: model, checkpoint.OPTIMIZER: optimizer}, done)
-        self._writing = self._writer.submit(self._announce, *announcement)
+        files = {checkpoint.MODEL: model, checkpoint.OPTIMIZER: optimizer}
+        self._publication.submit(manifest, files, allowed_rows=self._limiter.allowed_rows, final=done)
         self._set_gauges(figures)
         if done or self.version == 0:
-            self._finish_writing()
+            self._publication.wait()
         self.finished = done
-
-    def _finish_writing(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
-            self._writing = None
-
-    def _announce(self, manifest: Manifest, files: dict[str, bytes], final: bool) -> None:
-        """Write, verify, announce."""
-        with metrics.CHECKPOINT.time():
-            digest = self._write(files, manifest)
-            kafka.produce_record(
-                self._producer,
-                topics.WEIGHTS,
-                manifest.run,
-                WeightsPublished(
-                    run=manifest.run,
-                    version=manifest.version,
-                    checkpoint=checkpoint.prefix_of(manifest.run, manifest.version),
-                    manifest_sha256=digest,
-                    gradient_steps=manifest.gradient_steps,
-                    samples=manifest.samples,
-                    inserted_rows=manifest.inserted_rows,
-                    allowed_rows=self._limiter.allowed_rows,
-                    evaluation=manifest.evaluation,
-                    verdict=manifest.verdict,
-                    final=final,
-                    published_us=time.time_ns() // 1000,
-                ),
-            )
-            kafka.flush(self._producer, self._bootstrap)
-        metrics.WEIGHTS_VERSION.labels(manifest.run).set(manifest.version)
-        _log.info(
-            "weights_published",
-            run=manifest.run,
-            weights_version=manifest.version,
-            gradient_steps=manifest.gradient_steps,
-            inserted_rows=manifest.inserted_rows,
-            verdict=manifest.verdict,
-            final=final,
-        )
-
-    def _write(self, files: dict[str, bytes], manifest: Manifest) -> str:
-        """Stores a checkpoint, as often as it takes: learning waits meanwhile, and loses nothing."""
-        while True:
-            try:
-                return checkpoint.write(self._store, files, manifest)
-            except StoreUnavailable as error:
-                metrics.STORE_RETRIES.inc()
-                _log.warning("store_unavailable", run=manifest.run, reason=str(error))
-                if self._closing.wait(_STORE_RETRY_S):
-                    raise
 
     def _manifest(self, figures: dict[str, float], word: str, *, model: bytes, optimizer: bytes) -> Manifest:
         game = self._game.spec
@@ -287,10 +229,8 @@ class Trainer:
         }
 
     def close(self) -> None:
-        """Finishes what is being written. Gradient steps since the last checkpoint are given up."""
-        self._closing.set()
-        self._finish_writing()
-        self._writer.shutdown()
+        """Finishes what is being published. Gradient steps since the last checkpoint are given up."""
+        self._publication.close()
         self._feed.unsubscribe(self.spec.run)
 
 

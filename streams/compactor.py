@@ -18,7 +18,6 @@ written is overwritten or an orphan that nobody names.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,17 +25,18 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from cartridge import logs
-from cartridge.objects import ObjectStore, StoreUnavailable
+from cartridge.objects import ObjectStore
 from streams import codec, kafka, metrics, topics
 from streams.chunk import columns_of
 from streams.errors import BadRecord, Fenced
 from streams.records import DeadLetter, ShardSealed, TransitionChunk
-from streams.shard_buffer import CutPolicy, ShardBuffer, ShardKey
-from streams.shard_table import PlacedChunk, parquet_of, table_of
+from streams.shard_buffer import CutPolicy, ShardBuffer
+from streams.shard_table import PlacedChunk
+from streams.shard_writer import ShardWriter
 
 GROUP = "cartridge.compactor"
 _LONGEST_POLL_S = 0.2
-_STORE_RETRY_S = 0.5
+_TRANSACTION_S = 30.0
 _log = logs.get("streams.compactor")
 
 
@@ -67,7 +67,7 @@ class Compactor:
         policy: CutPolicy | None = None,
         at_step: Callable[[str], None] = _nothing,
     ) -> None:
-        self._store = store
+        self._writer = ShardWriter(store, wait=self._wait_in_group)
         self._member = member
         self._at_step = at_step
         self._buffer = ShardBuffer(policy or CutPolicy())
@@ -153,7 +153,7 @@ class Compactor:
         pending, self._pending = self._pending, _Pending()
         generation = self._consumer.consumer_group_metadata()
         self._at_step("write")
-        sealed = [self._write(key, chunks) for key, chunks in self._buffer.drain()]
+        sealed = [self._writer.write(key, chunks) for key, chunks in self._buffer.drain()]
         started_s = time.monotonic()
         try:
             self._announce(pending, sealed, generation)
@@ -164,56 +164,8 @@ class Compactor:
         self._count(pending, sealed)
         return len(sealed)
 
-    def _write(self, key: ShardKey, chunks: list[PlacedChunk]) -> ShardSealed:
-        """Step 2 for one shard."""
-        started_s = time.monotonic()
-        table = table_of(chunks)
-        first, last = chunks[0].offset, chunks[-1].offset
-        place = f"{topics.TRANSITIONS.name}/{key.partition:05d}/{first:020d}-{last:020d}"
-        object_key = f"shards/run={key.run}/{place}.parquet"
-        body = parquet_of(table, _footer(key, first=first, last=last)).to_pybytes()
-        encoded_s = time.monotonic()
-        metrics.FLUSH.labels("encode").observe(encoded_s - started_s)
-        self._put(object_key, body)
-        metrics.FLUSH.labels("put").observe(time.monotonic() - encoded_s)
-        versions = [placed.chunk.weights_version for placed in chunks]
-        return ShardSealed(
-            shard=f"{place}/{key.run}",
-            run=key.run,
-            env_id=key.env_id,
-            build_id=key.build_id,
-            state_encoding=key.state_encoding,
-            action_encoding=key.action_encoding,
-            obs_encoding=key.obs_encoding,
-            schema_version=key.schema_version,
-            mask_words=chunks[0].columns.legal_mask.shape[1],
-            topic=topics.TRANSITIONS.name,
-            partition=key.partition,
-            first_offset=first,
-            last_offset=last,
-            object=object_key,
-            rows=table.num_rows,
-            bytes=len(body),
-            sha256=hashlib.sha256(body).hexdigest(),
-            first_time_us=min(int(placed.columns.time_us.min()) for placed in chunks),
-            last_time_us=max(int(placed.columns.time_us.max()) for placed in chunks),
-            first_weights_version=min(versions),
-            last_weights_version=max(versions),
-            sealed_us=time.time_ns() // 1000,
-        )
-
-    def _put(self, key: str, body: bytes) -> None:
-        """Stores one object, as often as it takes: until then the offsets are not committed and nothing is lost."""
-        while True:
-            try:
-                return self._store.put(key, body)
-            except StoreUnavailable as error:
-                metrics.STORE_RETRIES.inc()
-                _log.error("store_unavailable", reason=str(error), retry_s=_STORE_RETRY_S)
-                # The wait also keeps this member in its group; paused partitions give nothing.
-                self._wait_in_group(_STORE_RETRY_S)
-
     def _wait_in_group(self, wait_s: float) -> None:
+        """Waits without leaving the group: paused partitions give nothing. Raises Fenced if they moved meanwhile."""
         owned = self._consumer.assignment()
         self._consumer.pause(owned)
         stray = self._consumer.consume(1, wait_s)
@@ -235,9 +187,9 @@ class Compactor:
             TopicPartition(topics.TRANSITIONS.name, partition, offset)
             for partition, offset in sorted(pending.positions.items())
         ]
-        self._producer.send_offsets_to_transaction(offsets, generation, 30)
+        _until_done(lambda: self._producer.send_offsets_to_transaction(offsets, generation, _TRANSACTION_S))
         self._at_step("commit")
-        self._producer.commit_transaction(30)
+        _until_done(lambda: self._producer.commit_transaction(_TRANSACTION_S))
         self._at_step("committed")
 
     def _abort(self, error: KafkaException) -> None:
@@ -247,7 +199,7 @@ class Compactor:
         _log.error("transaction_aborted", reason=reason.str(), fatal=reason.fatal())
         if reason.fatal():
             raise Fenced(f"member {self._member} was fenced: {reason.str()}") from error
-        self._producer.abort_transaction(30)
+        _until_done(lambda: self._producer.abort_transaction(_TRANSACTION_S))
         self._forget()
         committed = self._consumer.committed(self._consumer.assignment(), timeout=30)
         for place in committed:
@@ -286,6 +238,19 @@ class Compactor:
         self._consumer.close()
 
 
+def _until_done(call: Callable[[], object]) -> None:
+    """A step of a transaction, as often as it says that it may be tried again: a broker that is away comes back."""
+    while True:
+        try:
+            call()
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+            _log.warning("transaction_waits", reason=error.args[0].str())
+        else:
+            return
+
+
 def _dead_letter(entry: kafka.Entry, reason: str) -> DeadLetter:
     return DeadLetter(
         topic=entry.topic,
@@ -297,17 +262,3 @@ def _dead_letter(entry: kafka.Entry, reason: str) -> DeadLetter:
         rejected_by="compactor",
         rejected_us=time.time_ns() // 1000,
     )
-
-
-def _footer(key: ShardKey, *, first: int, last: int) -> dict[str, str]:
-    """Key-value metadata of the Parquet object: what a reader needs who has nothing but the file."""
-    return {
-        "cartridge.run": key.run,
-        "cartridge.env_id": key.env_id,
-        "cartridge.build_id": key.build_id,
-        "cartridge.state_encoding": key.state_encoding,
-        "cartridge.action_encoding": key.action_encoding,
-        "cartridge.obs_encoding": key.obs_encoding,
-        "cartridge.schema_version": str(key.schema_version),
-        "cartridge.log": f"{topics.TRANSITIONS.name}/{key.partition}/{first}-{last}",
-    }

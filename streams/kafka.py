@@ -139,7 +139,10 @@ class Follower:
         self._unread = set(range(topic.partitions))  # partitions whose end has not been seen yet
         assign_known(
             self._consumer,
-            [TopicPartition(topic.name, partition, OFFSET_BEGINNING) for partition in range(topic.partitions)],
+            [
+                TopicPartition(topic.name, partition, OFFSET_BEGINNING)
+                for partition in range(topic.partitions)
+            ],
             bootstrap=bootstrap,
         )
 

@@ -46,6 +46,7 @@ def messages(stage: Stage, name: str, *, committed: bool = True) -> list[Message
             "group.id": "oracle",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,  # the end is told when a fetch comes back empty
             "isolation.level": "read_committed" if committed else "read_uncommitted",
         }
     )
@@ -112,7 +113,8 @@ class Offsets:
     def ends(self) -> dict[int, int]:
         """Partition -> next offset."""
         return {
-            place.partition: self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in self._places
+            place.partition: self._consumer.get_watermark_offsets(place, timeout=10)[1]
+            for place in self._places
         }
 
 
