@@ -61,6 +61,12 @@ sql *query: _environment
 replay *options: _environment
     @cartridge replay {{ options }}
 
+# the runs: just runs list, just runs stop RUN, just runs start RUN
+[group('use')]
+[no-exit-message]
+runs *options: _environment
+    @cartridge runs {{ options }}
+
 # the games: just games list, just games play tictactoe
 [group('use')]
 [no-exit-message]

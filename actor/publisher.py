@@ -70,7 +70,7 @@ class Publisher:
                     topic.name,
                     key=key,
                     value=value,
-                    headers={"run": run, "actor": str(actor)},
+                    headers={"run": run, "actor": str(actor), "traceparent": kafka.traceparent()},
                     on_delivery=delivered,
                 )
                 break

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 # These modules import what they need when they are asked: `cartridge status` does not wait for torch.
-from cartridge import evaluate_command, games_command, logs, replay_command, sql_command, train_command
+from cartridge import (
+    evaluate_command,
+    games_command,
+    logs,
+    replay_command,
+    runs_command,
+    sql_command,
+    train_command,
+)
 from cartridge.errors import CartridgeError
 from cartridge.settings import Settings
 from cartridge.stack import commands as stack
@@ -46,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     stack.add_parser(commands)
     train_command.add_parser(commands)
+    runs_command.add_parser(commands)
     evaluate_command.add_parser(commands)
     sql_command.add_parser(commands)
     replay_command.add_parser(commands)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from cartridge.settings import Settings
 from streams import kafka, topics
-from streams.records import RunStatus, ShardSealed, WeightsPublished
+from streams.records import RunSpec, RunStatus, ShardSealed, WeightsPublished
 
 _RATE_OVER_S = 3.0
 _PLAIN_EVERY_S = 2.0
@@ -32,6 +32,7 @@ class RunView:
     rows: int = 0
     shards: int = 0
     weights: WeightsPublished | None = None
+    stopped: bool = False  # somebody wants it so
     newest: dict[str, RunStatus] = field(default_factory=dict)  # component -> its last heartbeat
     _lives: dict[tuple[str, int], RunStatus] = field(
         default_factory=dict
@@ -133,6 +134,7 @@ class _Feed:
         self._weights = kafka.Follower(settings.kafka, topics.WEIGHTS, WeightsPublished)
         self._shards = kafka.Follower(settings.kafka, topics.SHARDS, ShardSealed)
         self._status = kafka.Follower(settings.kafka, topics.RUN_STATUS, RunStatus)
+        self._runs = kafka.Follower(settings.kafka, topics.RUNS, RunSpec)
 
     def poll(self) -> None:
         view = self._view
@@ -142,12 +144,15 @@ class _Feed:
         for shard in self._shards.poll():
             if shard.run == view.run:
                 view.take_shard(shard)
+        for spec in self._runs.poll():
+            if spec.run == view.run:
+                view.stopped = spec.wanted == "STOPPED"
         for weights in self._weights.poll():
             if weights.run == view.run:
                 view.weights = weights
 
     def close(self) -> None:
-        for follower in (self._weights, self._shards, self._status):
+        for follower in (self._weights, self._shards, self._status, self._runs):
             follower.close()
 
 
@@ -166,7 +171,7 @@ def follow(settings: Settings, run: str, console: Console) -> RunView:
 
 
 def _over(view: RunView) -> bool:
-    return bool(view.failure) or (view.weights is not None and view.weights.final)
+    return bool(view.failure) or view.stopped or (view.weights is not None and view.weights.final)
 
 
 def _live(view: RunView, feed: _Feed, console: Console) -> None:

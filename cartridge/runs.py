@@ -105,6 +105,8 @@ def _follow(settings: Settings, spec: RunSpec, console: Console) -> int:
     if view.failure:
         raise CartridgeError(f"run {spec.run} failed: {view.failure}")
     weights = view.weights
+    if view.stopped and not (weights is not None and weights.final):
+        raise CartridgeError(f"run {spec.run} was stopped: `cartridge runs start {spec.run}` lets it go on")
     if weights is None:
         raise CartridgeError(f"run {spec.run} ended without weights: see `cartridge status`")
     reached = spec.stop_when in ("", weights.verdict)

@@ -70,4 +70,11 @@ def _train(parsed: argparse.Namespace, settings: Settings) -> int:
     from cartridge.wish import Wish
 
     given = {field.name: getattr(parsed, field.name) for field in fields(Wish) if field.name != "env_id"}
-    return train(settings, Wish(env_id=parsed.game, **given), Console())
+    console = Console()
+    try:
+        return train(settings, Wish(env_id=parsed.game, **given), console)
+    except KeyboardInterrupt:
+        console.print(
+            "\nthe run goes on; `cartridge runs` shows it, `cartridge runs stop RUN` ends it", highlight=False
+        )
+        raise

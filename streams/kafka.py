@@ -6,6 +6,7 @@ Invariant: every producer is idempotent, every consumer reads committed records 
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +27,8 @@ from streams import codec, schemas, topics
 from streams.errors import BadRecord, BrokerUnavailable
 from streams.records import Record
 
-# How long the broker holds a fetch when there is nothing, and so how long the end of a topic takes to be seen: short for
-# who reads once, longer for who stays, who would ask 50 times a second otherwise. New records are sent at once either way.
+# How long the broker holds a fetch when there is nothing, and so how long the end of a topic takes to be seen: short
+# for who reads once, longer for who stays, who would ask 50 times a second. New records come at once either way.
 READ_WAIT_MS = 20
 _FOLLOW_WAIT_MS = 100
 _METADATA_S = 30.0
@@ -107,7 +108,14 @@ def entry_of(message: Message) -> Entry:
 
 def produce_record(client: Producer, topic: topics.Topic, key: str, record: Record) -> None:
     """Hands one small record to `client`; it is in the log after the next flush."""
-    client.produce(topic.name, key=key.encode(), value=codec.encode(record))
+    client.produce(
+        topic.name, key=key.encode(), value=codec.encode(record), headers={"traceparent": traceparent()}
+    )
+
+
+def traceparent() -> str:
+    """A fresh trace for one record, as the header of that name has it. Source: W3C Trace Context, section 3.2."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
 def publish_schemas(bootstrap: str) -> None:

@@ -12,96 +12,29 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from cartridge.stack.ports import Ports, is_free, variable
+from cartridge.stack.ports import Ports, is_free
 from cartridge.stack.processes import wait_gone
 from cartridge.stack.servers import Servers
-from cartridge.stack.stack_file import ProcessStatus, Status, read_status, running_status
+from cartridge.stack.stack_file import read_status, running_status
+from running_stack import ROOT, Stack, make, started, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 StartServers = Callable[[Path, Ports], AbstractContextManager[Servers]]
 # 127.0.0.1, the same as an IPv6 address, and ::1, as the kernel writes them.
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 SERVICES = ["engine", "compactor", "learner", "actor-0", "actor-1"]
 
 
-def wait_until(condition: Callable[[], bool], otherwise: str, *, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(otherwise)
-        time.sleep(0.02)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stack:
-    """A stack of the test's own: its home, its ports, and the `cartridge` command on it."""
-
-    home: Path
-    ports: Ports
-
-    def environment(self, **more: str) -> dict[str, str]:
-        chosen = {variable(name): str(port) for name, port in self.ports.items()}
-        inherited = {name: value for name, value in os.environ.items() if name != "CARTRIDGE_PORTS"}
-        return {
-            **inherited,
-            **chosen,
-            "CARTRIDGE_HOME": str(self.home),
-            "CARTRIDGE_SERVERS": "native",
-            **more,
-        }
-
-    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "cartridge", *arguments],
-            env=self.environment(**more),
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:
-        process = self.start(*arguments, **more)
-        output, error = process.communicate(timeout=220)
-        return process.returncode, output, error
-
-    def status(self) -> Status:
-        status = read_status(self.home)
-        assert status is not None
-        return status
-
-    def process(self, name: str) -> ProcessStatus:
-        return next(process for process in self.status().processes if process.name == name)
-
-    def wait(self, name: str, state: str, *, restarts: int) -> None:
-        def reached() -> bool:
-            process = self.process(name)
-            return process.state == state and process.restarts == restarts
-
-        wait_until(reached, f"{name} is not {state} after {restarts} restarts", timeout_s=60)
-
-
-def make(home: Path) -> Stack:
-    return Stack(home=home, ports=Ports.free())
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack; the tests of this module use it one after another and leave it running."""
-    stack = make(tmp_path_factory.mktemp("stack") / ".cartridge")
-    code, output, error = stack.run("up", "--no-run")
-    assert (code, error) == (0, ""), output
-    assert "everything is ready" in output
-    yield stack
-    stack.run("down")
+    with started(tmp_path_factory.mktemp("stack") / ".cartridge") as stack:
+        yield stack
 
 
 def test_status_shows_every_process_ready(stack: Stack) -> None:
@@ -151,11 +84,7 @@ def test_a_second_up_finds_it_up_in_seconds(stack: Stack) -> None:
 
 @pytest.mark.parametrize("name", ["engine", "minio", "kafka"])
 def test_one_that_is_killed_comes_back(stack: Stack, name: str) -> None:
-    before = stack.process(name)
-    assert before.identity is not None
-    before.identity.signal(signal.SIGKILL)
-    stack.wait(name, "ready", restarts=before.restarts + 1)
-    assert stack.process(name).identity != before.identity
+    stack.kill(name)
 
 
 def test_after_a_kill_of_the_supervisor_nothing_is_left_and_up_starts_again_with_the_data(

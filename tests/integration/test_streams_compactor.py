@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from minio.error import S3Error
 
 from cartridge.objects import ObjectStore, StoreUnavailable
 from chunk_samples import BYTES, NO_MASK, WIDE_MASK, sample_chunk
@@ -26,7 +28,7 @@ from stage import Stage, until
 from streams import codec, metrics
 from streams.compactor import Compactor
 from streams.errors import Fenced
-from streams.records import DeadLetter, TransitionChunk
+from streams.records import DeadLetter, ShardSealed, TransitionChunk
 from streams.shard_buffer import CutPolicy
 
 QUICK = CutPolicy(rows=10_000, age_s=0.05)
@@ -215,6 +217,16 @@ def test_a_store_that_is_away_is_waited_for_and_nothing_is_lost(stage: Stage) ->
     assert check_exactly_once(stage, junk=set()) == 24 * 8
 
 
+class ForgetfulStore(ObjectStore):
+    """Says that it stored what it did not."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        super().__init__(store._client, store.bucket)
+
+    def put(self, key: str, body: bytes | memoryview) -> None:
+        """Does nothing."""
+
+
 def once(step: str, action: Callable[[], None]) -> Callable[[str], None]:
     """An observer that acts the first time that `step` comes."""
     left = [step]
@@ -283,6 +295,25 @@ def test_a_closed_members_buffer_stays_in_the_log(stage: Stage) -> None:
     with compacting(stage) as second:
         compact_all(stage, second)
     assert check_exactly_once(stage, junk=set()) == 12 * 8
+
+
+@pytest.mark.parametrize("fault", ["a row twice", "a shard less", "another object"])
+def test_the_oracle_of_these_tests_notices(stage: Stage, fault: str) -> None:
+    log_sample(stage)
+    with compacting(stage) as compactor:
+        compact_all(stage, compactor)
+    shard = ShardSealed(**announced(stage)[0])
+    if fault == "a row twice":
+        stage.say("shards", replace(shard, shard="another"))
+    elif fault == "another object":
+        stage.store().put(shard.object, b"PAR1")
+    else:
+        stage.log_chunks([(0, sample_chunk(99))])
+        with Offsets(stage) as offsets, compacting(stage, store=ForgetfulStore(stage.store())) as compactor:
+            before = offsets.committed()
+            until(lambda: compactor.run_once() or offsets.committed() != before, "nothing was committed")
+    with pytest.raises((AssertionError, S3Error)):
+        check_exactly_once(stage, junk=set())
 
 
 def test_the_largest_chunk_is_compacted(stage: Stage) -> None:

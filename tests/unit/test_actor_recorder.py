@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chunk_samples import sample_chunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actor.recorder import Recorder, Rows
+from chunk_samples import sample_chunk
 from games.contract import Discrete, Encoding, GameSpec, MultiDiscrete, Positions
 from streams import codec
 from streams.chunk import columns_of

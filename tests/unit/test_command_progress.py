@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from chunk_samples import placed, sample_chunk
 
 from cartridge.progress import RunView
+from chunk_samples import placed, sample_chunk
 from streams.records import RunStatus, WeightsPublished
 
 

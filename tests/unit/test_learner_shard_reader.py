@@ -10,12 +10,12 @@ from typing import Any, cast
 import duckdb
 import numpy as np
 import pytest
-from chunk_samples import FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
-from sealed_shards import BUCKET, FolderWarehouse, seal
 
+from chunk_samples import FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
 from learner import shard_reader
 from learner.errors import BadRun, BadShard
 from learner.window import Transitions
+from sealed_shards import BUCKET, FolderWarehouse, seal
 from streams.records import ShardSealed
 from streams.shard_table import PlacedChunk
 

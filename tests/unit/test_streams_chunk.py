@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chunk_samples import BYTES, FLOATS, NO_MASK, WIDE_MASK, Layout, sample_chunk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chunk_samples import BYTES, FLOATS, NO_MASK, WIDE_MASK, Layout, sample_chunk
 from streams.chunk import columns_of
 from streams.errors import BadRecord
 from streams.records import TransitionChunk

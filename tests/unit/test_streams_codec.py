@@ -9,12 +9,12 @@ from typing import Any
 
 import fastavro
 import pytest
-from chunk_samples import sample_chunk
 from fastavro.schema import to_parsing_canonical_form
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cartridge.wish import Wish, spec_of
+from chunk_samples import sample_chunk
 from streams import codec, schemas
 from streams.errors import BadRecord
 from streams.records import (

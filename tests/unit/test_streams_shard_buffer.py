@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from chunk_samples import BYTES, FLOATS, NO_MASK, placed, sample_chunk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chunk_samples import BYTES, FLOATS, NO_MASK, placed, sample_chunk
 from streams.shard_buffer import CutPolicy, ShardBuffer
 from streams.shard_table import PlacedChunk
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from chunk_samples import BYTES, FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
 from sealed_shards import BUCKET, FolderWarehouse, seal
-
 from streams import views
 from streams.records import ShardSealed
 from streams.shard_table import PlacedChunk
