@@ -21,7 +21,7 @@ from actor.group import GROUPS, Group, Identity
 from actor.publisher import Publisher
 from actor.weights import Announced
 from cartridge import logs
-from engine.client import EngineClient, StepStream
+from engine.client import EngineClient, StepReply, StepStream
 from engine.errors import EngineUnavailable
 from games.contract import GameSpec
 from streams.records import TransitionChunk
@@ -143,17 +143,20 @@ class Player:
         return self._stream
 
     def _receive(self, group: Group) -> None:
-        """Takes the reply to the oldest request, which is `group`'s."""
+        """Takes replies until `group`'s has come. The first reply is to the oldest request, whoever's that is."""
         if self._stream is None:
             self._stream = self._client.open_stream(self.identity.run.env_id)
             for waiting in self._in_flight:
                 self._transmit(self._stream, waiting)
-        try:
-            reply = self._stream.receive()
-        except EngineUnavailable:
-            self._drop_stream()
-            raise
-        self._in_flight.remove(group)
+        while group in self._in_flight:
+            try:
+                reply = self._stream.receive()
+            except EngineUnavailable:
+                self._drop_stream()
+                raise
+            self._take(self._in_flight.pop(0), reply)
+
+    def _take(self, group: Group, reply: StepReply) -> None:
         ended = group.take(reply)
         run = self.identity.run.run
         self.totals.transitions += len(group.actions)

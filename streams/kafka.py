@@ -56,7 +56,8 @@ def producer(bootstrap: str, **settings: str | float | Callable[..., None]) -> P
             "partitioner": "murmur2_random",  # as the Java clients: one key, one partition, whoever writes
             "message.max.bytes": 4 << 20,
             "error_cb": _quiet,
-            "log_level": 3,
+            "log_level": 0,  # what it would write to standard error is in error_cb already
+            "reconnect.backoff.max.ms": 1000,
             **{name.replace("_", "."): value for name, value in settings.items()},
         }
     )
@@ -73,7 +74,8 @@ def consumer(bootstrap: str, group: str, **settings: str | float | Callable[...,
             "auto.offset.reset": "earliest",
             "fetch.error.backoff.ms": 50,
             "error_cb": _quiet,
-            "log_level": 3,
+            "log_level": 0,  # what it would write to standard error is in error_cb already
+            "reconnect.backoff.max.ms": 1000,
             **{name.replace("_", "."): value for name, value in settings.items()},
         }
     )

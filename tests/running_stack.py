@@ -6,6 +6,7 @@ Invariant: no two stacks share a port or a folder, and what a test started is do
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,3 +177,29 @@ def started(home: Path) -> Iterator[Stack]:
         yield stack
     finally:
         stack.run("down")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A stack after `cartridge up` with its demonstration run."""
+
+    stack: Stack
+    up: Done
+
+    @property
+    def run(self) -> str:
+        """The name of the demonstration run."""
+        return run_of(self.up)
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        """The rows that `cartridge sql` answers with."""
+        done = self.stack.do("sql", query, "--format", "json")
+        assert (done.code, done.error) == (0, ""), done
+        return [json.loads(line) for line in done.output.splitlines()]
+
+
+def run_of(done: Done) -> str:
+    """The run that `up` or `train` names in what it prints at the end."""
+    found = re.search(r"^  \./just evaluate (\S+)$", done.output, re.MULTILINE)
+    assert found is not None, done
+    return found[1]
