@@ -1,7 +1,8 @@
 """How far an actor may run ahead of the learner. Pure.
 
 In: the limiter's figures in WeightsPublished. Out: whether the next batch may be played.
-Invariant: over all actors, transitions made <= allowed_rows + one batch an actor + what was lost in crashes.
+Invariant: over all actors, transitions made <= allowed_rows + one batch an actor + what was lost in crashes, or was on
+its way to the learner when an actor took its part anew.
 
 An actor that starts late or again does not know what it made before: it takes its part of what is allowed and not yet
 inserted, which may be too much by what is on its way, but never too little, so that nobody waits for ever. For the

@@ -10,4 +10,4 @@ class ActorError(CartridgeError):
 
 
 class BadCheckpoint(ActorError):
-    """A checkpoint does not match what was announced, or cannot be played; the weights in use stay."""
+    """A checkpoint's network cannot be played by this actor; the weights in use stay."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actor import kernels
+from actor.errors import ActorError
 from actor.policy import Policy
 from actor.recorder import Recorder
 from engine.client import StepReply
@@ -29,6 +30,13 @@ class Identity:
     run: RunSpec
     actor: int
     incarnation: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.actor < 1 << 12 or not 0 <= self.incarnation < 1 << 15:
+            raise ActorError(
+                f"actor is {self.actor}, incarnation {self.incarnation}: an episode's id has room for 12 and 15 bits;"
+                f" start a new run instead of {self.run.run}"
+            )
 
     def episode_id(self, number: int) -> int:
         """Id of this incarnation's episode `number`; unique within the run."""

@@ -16,13 +16,12 @@ import numpy as np
 
 from actor import metrics
 from actor.allowance import Allowance
-from actor.errors import BadCheckpoint
 from actor.group import GROUPS, Group, Identity
 from actor.publisher import Publisher
 from actor.weights import Announced
 from cartridge import logs
 from engine.client import EngineClient, StepReply, StepStream
-from engine.errors import EngineUnavailable
+from engine.errors import EngineError, EngineUnavailable
 from games.contract import GameSpec
 from streams.records import TransitionChunk
 
@@ -57,6 +56,7 @@ class Player:
         self._allowance = Allowance(actors=run.actors)
         self._stream: StepStream | None = None
         self._announced: Announced | None = None
+        self._refused: Announced | None = None
         self._granted_s = 0.0
         self._sequence = 0
         self._waiting_since_s: float | None = None
@@ -85,6 +85,8 @@ class Player:
         Raises EngineUnavailable when the engine does not answer: call again later, nothing is lost.
         """
         self._swap(announced)
+        if self._announced is None:
+            return False
         played = False
         for group in self._groups:
             if group in self._in_flight:
@@ -99,21 +101,30 @@ class Player:
 
     def _swap(self, announced: Announced) -> None:
         """Takes new weights between two steps; what the old ones chose is completed and published first."""
-        if self._announced is announced:
+        if announced in (self._announced, self._refused):
             return
         game, policy = self._game, announced.policy
         if policy.obs_floats != game.obs_size or (game.mask_words and policy.actions > 64 * game.mask_words):
-            raise BadCheckpoint(
-                f"weights {policy.version} of run {self.identity.run.run} take {policy.obs_floats} floats:"
-                f" {game.env_id} observes {game.obs_size}"
+            self._refused = announced
+            metrics.WEIGHTS_REFUSED.inc()
+            _log.error(
+                "weights_refused",
+                run=self.identity.run.run,
+                weights_version=policy.version,
+                reason=f"they take {policy.obs_floats} floats: {game.env_id} observes {game.obs_size}",
             )
+            return
         self._settle()
+        follows = (
+            self._announced is not None
+        )  # the first weights of a player may have been announced long ago
         self._announced = announced
         self._allowance.grant(announced.weights)
         self._granted_s = time.monotonic()
         lag_s = time.time() - announced.weights.published_us / 1e6
-        self.totals.weights_lag_s = lag_s
-        metrics.WEIGHTS_LAG.observe(lag_s)
+        if follows:
+            self.totals.weights_lag_s = lag_s
+            metrics.WEIGHTS_LAG.observe(lag_s)
         metrics.WEIGHTS_VERSION.labels(self.identity.run.run).set(policy.version)
 
     def _settle(self) -> None:
@@ -216,7 +227,7 @@ class Player:
         """Completes and publishes what is in flight, if the engine still answers; frees the stream."""
         try:
             self._settle()
-        except EngineUnavailable as error:
+        except EngineError as error:
             # the steps in flight were never answered: they did not happen
             _log.warning("in_flight_dropped", run=self.identity.run.run, reason=str(error))
             for group in self._groups:

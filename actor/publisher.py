@@ -14,7 +14,7 @@ from confluent_kafka import Message, Producer
 from actor import metrics
 from cartridge import logs
 from streams import codec, kafka, topics
-from streams.records import EpisodeChunk, Record, TransitionChunk
+from streams.records import EpisodeChunk, TransitionChunk
 
 _QUEUE_KILOBYTES = 64 << 10
 _POLL_S = 0.1
@@ -59,7 +59,7 @@ class Publisher:
         topic: topics.Topic,
         run: str,
         actor: int,
-        record: Record,
+        record: TransitionChunk | EpisodeChunk,
         delivered: Callable[[object, Message], None] | None,
     ) -> None:
         key, value = f"{run}/{actor}".encode(), codec.encode(record)
@@ -80,7 +80,11 @@ class Publisher:
                 metrics.BACKPRESSURE.inc(now_s - started_s)
                 started_s = now_s
                 if self._stopping():
-                    raise
+                    # The process must go and the log does not take it: said and counted, as these rows will be missed.
+                    rows = record.count
+                    metrics.UNDELIVERED.labels(run).inc(rows)
+                    _log.error("undelivered_at_stop", run=run, topic=topic.name, rows=rows)
+                    return
                 if now_s - said_s > _SAY_EVERY_S:
                     said_s = now_s
                     _log.warning("backpressure", run=run, queued_messages=len(self._producer))

@@ -129,6 +129,7 @@ class ActorService:
             return False
         player = self._players.get(spec.run)
         if player is None:
+            self._client.capabilities(spec.env_id)  # asked first: no number is taken while the engine is away
             identity = Identity(spec, self._index, self._board.begin(spec.run))
             player = self._players[spec.run] = Player(identity, self._client, self._publisher)
             _log.info("run_started", run=spec.run, actor=self._index, incarnation=identity.incarnation)
@@ -145,7 +146,9 @@ class ActorService:
 
     def _fail(self, spec: RunSpec, reason: str) -> None:
         self._failed[spec.run] = spec
-        self._players.pop(spec.run, None)
+        player = self._players.pop(spec.run, None)
+        if player is not None:
+            player.close()
         self._board.say(spec.run, "FAILED", message=reason)
         _log.error("run_failed", run=spec.run, actor=self._index, reason=reason)
 

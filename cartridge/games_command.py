@@ -209,7 +209,7 @@ def _row(action: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _trained(settings: Settings, run: str) -> Policy:
-    # Torch and the object store are loaded only for who asks for a trained opponent.
+    # Kafka and the object store are asked only for who asks for a trained opponent.
     from cartridge.policies import load_policy
 
     policy: Policy = load_policy(settings, run)

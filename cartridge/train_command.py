@@ -28,7 +28,7 @@ _HELP = {
     "target_period": "gradient steps between copies into the target network",
     "publish_period": "gradient steps between weights versions",
     "window_rows": "capacity of the replay window",
-    "min_window_rows": "rows in the window before the first gradient step",
+    "min_window_rows": "transitions inserted before the first gradient step",
     "samples_per_insert": "times that a transition is sampled on average",
     "samples_ahead": "samples that learner or actors may run ahead by",
     "where": "SQL condition over the transitions view: rows that enter the window",

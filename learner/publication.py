@@ -26,13 +26,18 @@ _log = logs.get("learner.publication")
 
 
 class Publication:
-    """Publishes the checkpoints of one run. While store or broker are away it waits, and learning with it."""
+    """Publishes the checkpoints of one run. While store or broker are away it waits, and learning with it.
 
-    def __init__(self, store: ObjectStore, producer: Producer, bootstrap: str) -> None:
+    `stop` is set when the process is to end: what is away then is waited for no longer.
+    """
+
+    def __init__(
+        self, store: ObjectStore, producer: Producer, bootstrap: str, *, stop: threading.Event
+    ) -> None:
         self._store = store
         self._producer = producer
         self._bootstrap = bootstrap
-        self._closing = threading.Event()
+        self._stop = stop
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._last: Future[None] | None = None
 
@@ -42,14 +47,13 @@ class Publication:
         self._last = self._pool.submit(self._publish, manifest, files, allowed_rows, final)
 
     def wait(self) -> None:
-        """Returns when everything submitted is announced. Raises BadCheckpoint; once closing, what is away."""
+        """Returns when everything submitted is announced. Raises BadCheckpoint; once stopping, what is away."""
         if self._last is not None:
             last, self._last = self._last, None
             last.result()
 
     def close(self) -> None:
-        """Ends what is being published: it is given up if store or broker are away."""
-        self._closing.set()
+        """Ends what is being published; when the process stops it is given up if store or broker are away."""
         try:
             self.wait()
         except (StoreUnavailable, BrokerUnavailable) as error:
@@ -78,7 +82,7 @@ class Publication:
             except StoreUnavailable as error:
                 metrics.STORE_RETRIES.inc()
                 _log.warning("store_unavailable", run=manifest.run, reason=str(error))
-                if self._closing.wait(_RETRY_S):
+                if self._stop.wait(_RETRY_S):
                     raise
 
     def _announce(self, manifest: Manifest, digest: str, *, allowed_rows: int, final: bool) -> None:
@@ -99,5 +103,5 @@ class Publication:
         kafka.produce_record(self._producer, topics.WEIGHTS, manifest.run, announcement)
         while self._producer.flush(_FLUSH_S):
             _log.warning("broker_unavailable", run=manifest.run, weights_version=manifest.version)
-            if self._closing.is_set():
+            if self._stop.is_set():
                 raise BrokerUnavailable(self._bootstrap, f"weights v{manifest.version} were not acknowledged")

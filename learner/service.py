@@ -132,6 +132,7 @@ class LearnerService:
             store=self._store,
             producer=self._producer,
             bootstrap=self._settings.kafka,
+            stop=self._stop,
         )
         trainer.start(self._newest_weights().get(spec.run))
         self._trainers[spec.run] = trainer

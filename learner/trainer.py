@@ -7,6 +7,7 @@ gradient steps and nothing else.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import asdict, dataclass
 
@@ -52,6 +53,7 @@ class Trainer:
         store: ObjectStore,
         producer: Producer,
         bootstrap: str,
+        stop: threading.Event | None = None,
     ) -> None:
         _check(spec, game)
         self.spec = spec
@@ -72,12 +74,13 @@ class Trainer:
             min_rows=spec.min_window_rows,
             ahead=spec.samples_ahead,
         )
+        self._began_us = time.time_ns() // 1000
         self._positions: dict[str, int] = {}
         self._losses: list[torch.Tensor] = []
         self.version = -1
         self.finished = False
         self.waiting = False
-        self._publication = Publication(store, producer, bootstrap)
+        self._publication = Publication(store, producer, bootstrap, stop=stop or threading.Event())
 
     def start(self, last: WeightsPublished | None) -> None:
         """Begins, or goes on from the last announced weights; the window fills from the shards.
@@ -127,7 +130,8 @@ class Trainer:
             self._positions[str(shard.partition)] = shard.last_offset
             metrics.INSERTED.labels(self.spec.run).inc(shard.rows)
             metrics.WINDOW_ROWS.labels(self.spec.run).set(self._window.rows)
-            metrics.SHARD_AGE.observe(time.time() - shard.first_time_us / 1e6)
+            if shard.sealed_us > self._began_us:  # older ones waited for this trainer, not for a slow stage
+                metrics.SHARD_AGE.observe(time.time() - shard.first_time_us / 1e6)
         return worked
 
     def _may_learn(self) -> bool:

@@ -1,6 +1,6 @@
 """`cartridge compactor`: the compactor as a process.
 
-In: settings. Out: an exit code. Invariant: SIGTERM ends it between two flushes, and what is buffered stays in the log.
+In: settings. Out: an exit code. Invariant: SIGTERM ends it after one more flush.
 """
 
 from __future__ import annotations

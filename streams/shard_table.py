@@ -29,7 +29,7 @@ _COMPRESSION = "zstd"
 _COMPRESSION_LEVEL = 1
 _ROW_GROUP_ROWS = 131_072
 
-# Everything else is never null, which saves a sixth of the time to write (docs/log.md).
+# Everything else is never null, which saves a seventh of the time to write (docs/log.md).
 _NULLABLE = frozenset({"legal_mask", "legal_mask_words", "behaviour_log_prob"})
 _FLOAT = pa.field("element", pa.float32(), nullable=False)
 

@@ -52,6 +52,6 @@ def _status(_parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _demonstration() -> Callable[[Settings, Console], int]:
-    # Imported late: it brings Kafka's client, which `status` and `down` do without.
+    # Imported late: it brings the games and DuckDB, which `status` and `down` do without.
     runs = importlib.import_module("cartridge.runs")
     return cast("Callable[[Settings, Console], int]", runs.demonstrate)

@@ -63,7 +63,7 @@ def full_store(stack: Stack) -> Iterator[None]:
     """For the time of the block MinIO takes no object: its bucket may hold one byte."""
     settings = stack.settings()
     admin = MinioAdmin(
-        settings.s3_endpoint,
+        endpoint=settings.s3_endpoint,
         credentials=StaticProvider(settings.s3_access_key, settings.s3_secret_key),
         secure=False,
     )
