@@ -50,7 +50,9 @@ class _OneLine(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _OneLine(prog="cartridge", description="Reinforcement learning on a log.")
+    parser: argparse.ArgumentParser = _OneLine(
+        prog="cartridge", description="Reinforcement learning on a log."
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     stack.add_parser(commands)
     train_command.add_parser(commands)

@@ -1,7 +1,7 @@
 """A compactor as a process of its own, that can be made to die at a step of its protocol.
 
 In: `python compactor_child.py PREFIX MEMBER [STEP NUMBER]`, and CARTRIDGE_* of a stage. Out: what a compactor does.
-Invariant: without STEP it is the service as it is released; with STEP it is killed -9 at the NUMBER-th time of that step.
+Invariant: without STEP it is the service as it is released; with STEP it is killed -9 at the NUMBER-th time of it.
 """
 
 from __future__ import annotations

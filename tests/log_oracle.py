@@ -1,8 +1,8 @@
 """What must be true of the log and the shards, checked with other tools than the product's.
 
 In: a stage. Out: messages, announcements, rows; and `check_exactly_once`.
-Invariant: nothing here comes from streams/: Avro is read by fastavro and avro/*.avsc, Parquet by pyarrow, objects by MinIO's
-client, topics by a bare consumer.
+Invariant: nothing here comes from streams/: Avro is read by fastavro and avro/*.avsc, Parquet by pyarrow, objects by
+MinIO's client, topics by a bare consumer.
 """
 
 from __future__ import annotations
@@ -63,10 +63,14 @@ def messages(stage: Stage, name: str, *, committed: bool = True) -> list[Message
             open_ends.discard(message.partition())
             continue
         place = int(message.partition() or 0), int(message.offset() or 0)
-        headers = {name: bytes(value or b"").decode() for name, value in message.headers() or []}
+        headers = {name: bytes(value).decode() for name, value in _headers(message)}
         found.append(Message(*place, message.key(), message.value(), headers))
     consumer.close()
     return sorted(found, key=lambda message: (message.partition, message.offset))
+
+
+def _headers(message: Any) -> list[tuple[str, bytes]]:
+    return message.headers() or []
 
 
 def decoded(value: bytes, name: str) -> dict[str, Any]:
@@ -172,7 +176,7 @@ def check_exactly_once(stage: Stage, *, junk: set[tuple[int, int]]) -> int:
         table = shard_table(stage, shard)
         places = [table.column(name).to_pylist() for name in ("log_partition", "log_offset", "log_row")]
         found.update(zip(*places, strict=True))
-        assert {place for place in places[0]} == {shard["partition"]}
+        assert set(places[0]) == {shard["partition"]}
         assert (min(places[1]), max(places[1])) == (shard["first_offset"], shard["last_offset"])
         _check_columns(table, chunks, run=shard["run"])
     assert found == wanted

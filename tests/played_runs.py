@@ -33,7 +33,13 @@ def rows_of(turns: int) -> int:
 
 def run_of(name: str, **changes: Any) -> RunSpec:
     """A run of tic-tac-toe with one small actor."""
-    wish = {"run": name, "seed": 5, "environments": ENVIRONMENTS, "chunk_steps": 5, "actors": 1}
+    wish: dict[str, Any] = {
+        "run": name,
+        "seed": 5,
+        "environments": ENVIRONMENTS,
+        "chunk_steps": 5,
+        "actors": 1,
+    }
     return spec_of(Wish(env_id="tictactoe", **(wish | changes)))
 
 

@@ -37,7 +37,7 @@ def rename(prefix: str) -> Callable[[], None]:
     group = compactor.GROUP
     for name in _NAMES:
         setattr(topics, name, dataclasses.replace(before[name], name=f"{prefix}.{before[name].name}"))
-    topics.ALL = tuple(getattr(topics, name) for name in _NAMES)  # type: ignore[assignment]
+    topics.ALL = tuple(getattr(topics, name) for name in _NAMES)
     compactor.GROUP = f"{prefix}.{group}"
 
     def undo() -> None:

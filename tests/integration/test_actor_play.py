@@ -89,7 +89,7 @@ def engine() -> Iterator[EngineServer]:
 
 
 def run_of(**changes: Any) -> RunSpec:
-    wish = {
+    wish: dict[str, Any] = {
         "env_id": "tictactoe",
         "run": "mine",
         "seed": 11,
@@ -205,7 +205,8 @@ def test_how_many_steps_make_a_chunk_changes_no_game(engine: EngineServer) -> No
 def test_an_engine_that_goes_away_changes_no_game(engine: EngineServer, call: str, number: int) -> None:
     with EngineClient(engine.address) as client:
         expected = rows_of(play(client, turns=20))
-    with FlakyClient(engine.address, {(call, number), (call, number + 5)}) as flaky:
+    flaky = FlakyClient(engine.address, {(call, number), (call, number + 5)})
+    with flaky:
         found = rows_of(play(flaky, turns=20))
         assert flaky.broken == 2
     differing = {place for place in expected.keys() | found.keys() if expected.get(place) != found.get(place)}

@@ -119,10 +119,11 @@ def say(
     return code, captured.out, captured.err
 
 
-def test_transitions_are_exactly_the_announced_ones(played: Played, views: duckdb.DuckDBPyConnection) -> None:
+def test_transitions_are_exactly_the_announced_ones(views: duckdb.DuckDBPyConnection) -> None:
     found = answer(
         views,
-        "SELECT run, env_id, count(*) AS n, count(DISTINCT (log_partition, log_offset, log_row)) AS places FROM transitions GROUP BY ALL",
+        "SELECT run, env_id, count(*) AS n, count(DISTINCT (log_partition, log_offset, log_row)) AS places"
+        " FROM transitions GROUP BY ALL",
     )
     assert found == [{"run": "mine", "env_id": "tictactoe", "n": ROWS, "places": ROWS}]
 
@@ -153,7 +154,7 @@ def test_an_episode_goes_on_from_message_to_message(views: duckdb.DuckDBPyConnec
 
 
 def test_episodes_are_those_that_the_actor_told_of(played: Played, views: duckdb.DuckDBPyConnection) -> None:
-    told = {}
+    told: dict[int, int] = {}
     for message in messages(played.stage, "episodes"):
         chunk = decoded(message.value or b"", "EpisodeChunk")
         if chunk["run"] == "mine":
@@ -175,7 +176,8 @@ def test_shards_are_those_announced(played: Played, views: duckdb.DuckDBPyConnec
 def test_checkpoints_are_those_of_the_store(played: Played, views: duckdb.DuckDBPyConnection) -> None:
     found = answer(
         views,
-        "SELECT run, version, gradient_steps, strength, loss, checkpoint, model_sha256 FROM checkpoints ORDER BY version",
+        "SELECT run, version, gradient_steps, strength, loss, checkpoint, model_sha256"
+        " FROM checkpoints ORDER BY version",
     )
     digest = checkpoint.sha256_of(to_safetensors(played.network.state_dict()))
     assert found == [
@@ -195,7 +197,8 @@ def test_checkpoints_are_those_of_the_store(played: Played, views: duckdb.DuckDB
 def test_legal_actions_are_listed(views: duckdb.DuckDBPyConnection) -> None:
     found = answer(
         views,
-        "SELECT legal_actions(261::UBIGINT) AS few, legal_actions((1::UBIGINT << 63)) AS last, legal_actions(0::UBIGINT) AS none",
+        "SELECT legal_actions(261::UBIGINT) AS few, legal_actions((1::UBIGINT << 63)) AS last,"
+        " legal_actions(0::UBIGINT) AS none",
     )
     assert found == [{"few": [0, 2, 8], "last": [63], "none": []}]
     (found,) = (

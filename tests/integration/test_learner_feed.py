@@ -153,7 +153,7 @@ def test_a_new_learner_reads_the_merge_instead_of_what_it_replaced(stage: Stage)
 
 def test_a_condition_that_is_none_is_refused_at_once(stage: Stage) -> None:
     stage.store()
-    with feeding(stage) as feed, pytest.raises(BadRun, match="^where is 'no_such_column = 1'"):
+    with feeding(stage) as feed, pytest.raises(BadRun, match=r"^where is 'no_such_column = 1'"):
         subscribe(feed, where="no_such_column = 1")
 
 

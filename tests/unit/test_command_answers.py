@@ -222,7 +222,10 @@ def test_a_command_line_that_is_none_ends_with_2(
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "usage: cartridge" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.endswith("--help`\n")
+    assert said.count("\n") == 1
 
 
 def test_a_bad_setting_in_the_environment_is_one_line(

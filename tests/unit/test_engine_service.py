@@ -154,17 +154,10 @@ def test_batches_by_the_generated_client_are_the_same(stub: Any, client: EngineC
     theirs = stub.StepBatch(request)
     ours = client.step_batch("tictactoe", states, actions, reset_seeds=np.zeros(2, np.uint64))
     assert (theirs.sequence, theirs.count, theirs.final_players) == (9, 2, b"\x01")
-    for field in (
-        "states",
-        "obs",
-        "rewards",
-        "terminated",
-        "legal_masks",
-        "players",
-        "info",
-        "final_states",
-        "final_obs",
-    ):
+    columns = (
+        "states obs rewards terminated legal_masks players info final_states final_obs final_legal_masks"
+    )
+    for field in columns.split():
         assert getattr(theirs, field) == getattr(ours, field).tobytes()
     (streamed,) = stub.StepStream(iter([pb.StepStreamRequest(batches=[request, request])]))
     assert [batch.SerializeToString() for batch in streamed.batches] == [theirs.SerializeToString()] * 2

@@ -230,6 +230,9 @@ def test_a_question_about_one_run_opens_that_runs_objects_only(
     assert scans(shards) == scans(shards[1:]) > 0
 
 
+@pytest.mark.parametrize(
+    "query", ["SELECT count(*)", "SELECT run, count(*)", "SELECT avg(reward), max(step)"]
+)
 def test_who_does_not_ask_for_successors_does_not_pay_for_them(
     query: str, tmp_path: Path, warehouse: FolderWarehouse
 ) -> None:
