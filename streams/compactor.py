@@ -87,6 +87,7 @@ class Compactor:
             transaction_timeout_ms=30_000,
             linger_ms=0,
             message_max_bytes=6 << 20,
+            metadata_max_age_ms=2000,
         )
         self.assigned = False
 

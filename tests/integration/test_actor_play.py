@@ -10,7 +10,8 @@ import grpc
 import numpy as np
 import pytest
 
-from actor.errors import BadCheckpoint
+from actor import metrics
+from actor.errors import ActorError
 from actor.group import Identity
 from actor.play import Player
 from actor.policy import Policy
@@ -375,8 +376,22 @@ def test_an_actor_stops_where_its_allowance_ends(engine: EngineServer) -> None:
     assert 500 <= made < 500 + 24
 
 
-def test_weights_of_another_game_are_refused(engine: EngineServer) -> None:
+def test_weights_of_another_game_are_refused_and_the_old_ones_play_on(engine: EngineServer) -> None:
     network = seeded([5, 9], seed=1)
     policy = Policy.from_safetensors(to_safetensors(network.state_dict()), network.description(), version=1)
-    with EngineClient(engine.address) as client, pytest.raises(BadCheckpoint, match="take 5 floats"):
-        play(client, weights=[replace(weights_of(), policy=policy)])
+    strange = replace(weights_of(version=1), policy=policy)
+    refused = metrics.WEIGHTS_REFUSED._value.get()
+    with EngineClient(engine.address) as client:
+        assert play(client, weights=[strange]).chunks == []
+        collector = play(client, weights=[weights_of(version=0), strange, weights_of(version=2, seed=4)])
+    assert {chunk.weights_version for chunk in collector.chunks} == {0, 2}
+    assert len(rows_of(collector)) == 40 * 2 * 24
+    assert metrics.WEIGHTS_REFUSED._value.get() == refused + 2  # once each
+
+
+def test_ids_have_room_for_so_many_actors_and_lives_only() -> None:
+    last = Identity(run_of(), (1 << 12) - 1, (1 << 15) - 1)
+    assert last.episode_id((1 << 36) - 1) == 2**63 - 1
+    for actor, life in ((1 << 12, 0), (0, 1 << 15), (-1, 0), (0, -1)):
+        with pytest.raises(ActorError, match=f"actor is {actor}, incarnation {life}"):
+            Identity(run_of(), actor, life)

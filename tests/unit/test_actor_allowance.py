@@ -81,6 +81,29 @@ def test_who_starts_late_when_all_is_inserted_waits_for_more() -> None:
     assert late.left == 500
 
 
+def test_who_is_held_may_take_again_what_was_not_inserted_less_what_it_spent_since() -> None:
+    allowance = Allowance(actors=2)
+    allowance.grant(announced(allowed=1000))
+    allowance.spend(512)
+    allowance.grant(announced(allowed=1100, inserted=600))  # the other actor is not there
+    assert allowance.left == 1000 / 2 - 512 + 100 / 2
+    allowance.spend(64)
+    allowance.retake()
+    assert allowance.left == (1100 - 600) / 2 - 64
+    allowance.spend(500)
+    allowance.retake()
+    assert not allowance.open
+
+
+def test_taking_again_takes_nothing_away() -> None:
+    allowance = Allowance(actors=2)
+    allowance.grant(announced(allowed=1000))
+    allowance.grant(announced(allowed=1100, inserted=1090))
+    before = allowance.left
+    allowance.retake()
+    assert allowance.left == before
+
+
 @given(
     steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 500), st.integers(1, 64)), max_size=60),
     actors=st.integers(1, 4),
