@@ -19,6 +19,7 @@ from streams.records import EpisodeChunk, TransitionChunk
 _QUEUE_KILOBYTES = 64 << 10
 _POLL_S = 0.1
 _SAY_EVERY_S = 5.0
+_STOP_WAIT_S = 4.0  # a stopped process is killed after 10
 _log = logs.get("actor.publisher")
 
 
@@ -27,6 +28,8 @@ class Publisher:
 
     def __init__(self, bootstrap: str, *, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
+        self._stop_seen_s: float | None = None
+        self._gave_up = False
         self._producer: Producer = kafka.producer(
             bootstrap,
             queue_buffering_max_kbytes=_QUEUE_KILOBYTES,
@@ -64,7 +67,7 @@ class Publisher:
     ) -> None:
         key, value = f"{run}/{actor}".encode(), codec.encode(record)
         started_s = said_s = time.monotonic()
-        while True:
+        while not self._gave_up:
             try:
                 self._producer.produce(
                     topic.name,
@@ -73,23 +76,31 @@ class Publisher:
                     headers={"run": run, "actor": str(actor), "traceparent": kafka.traceparent()},
                     on_delivery=delivered,
                 )
-                break
+                self._producer.poll(0)
+                metrics.QUEUE_MESSAGES.set(len(self._producer))
+                return
             except BufferError:
                 self._producer.poll(_POLL_S)
                 now_s = time.monotonic()
                 metrics.BACKPRESSURE.inc(now_s - started_s)
                 started_s = now_s
-                if self._stopping():
-                    # The process must go and the log does not take it: said and counted, as these rows will be missed.
-                    rows = record.count
-                    metrics.UNDELIVERED.labels(run).inc(rows)
-                    _log.error("undelivered_at_stop", run=run, topic=topic.name, rows=rows)
-                    return
+                self._gave_up = self._stopping_since(now_s) > _STOP_WAIT_S
                 if now_s - said_s > _SAY_EVERY_S:
                     said_s = now_s
                     _log.warning("backpressure", run=run, queued_messages=len(self._producer))
-        self._producer.poll(0)
-        metrics.QUEUE_MESSAGES.set(len(self._producer))
+        # The process must go, and the log did not take it: said and counted, for these rows will be missed. What comes
+        # after is given up as well, so that the log has everything up to a point.
+        if isinstance(record, TransitionChunk):
+            metrics.UNDELIVERED.labels(run).inc(record.count)
+        _log.error("undelivered_at_stop", run=run, topic=topic.name, rows=record.count)
+
+    def _stopping_since(self, now_s: float) -> float:
+        """Seconds since the stop was first seen here; 0 while there is none."""
+        if not self._stopping():
+            return 0.0
+        if self._stop_seen_s is None:
+            self._stop_seen_s = now_s
+        return now_s - self._stop_seen_s
 
     def flush(self, timeout_s: float) -> int:
         """Waits for acknowledgements. Returns how many records still wait."""

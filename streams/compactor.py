@@ -18,8 +18,11 @@ written is overwritten or an orphan that nobody names.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -36,7 +39,8 @@ from streams.shard_writer import ShardWriter
 
 GROUP = "cartridge.compactor"
 _LONGEST_POLL_S = 0.2
-_TRANSACTION_S = 30.0
+_TRANSACTION_S = 10.0
+_HUNG_S = 2 * _TRANSACTION_S
 _log = logs.get("streams.compactor")
 
 
@@ -87,7 +91,10 @@ class Compactor:
             transaction_timeout_ms=30_000,
             linger_ms=0,
             message_max_bytes=6 << 20,
-            metadata_max_age_ms=2000,
+            # librdkafka keeps the group's coordinator in a cache of this age, and after a restart of the broker waits
+            # for ever for one that it has cached and given up (its issue 5511). Reconnecting often keeps it young.
+            metadata_max_age_ms=1000,
+            reconnect_backoff_max_ms=10_000,
         )
         self.assigned = False
 
@@ -243,13 +250,34 @@ def _until_done(call: Callable[[], object]) -> None:
     """A step of a transaction, as often as it says that it may be tried again: a broker that is away comes back."""
     while True:
         try:
-            call()
+            with _must_return(_HUNG_S):
+                call()
         except KafkaException as error:
             if not error.args[0].retriable():
                 raise
             _log.warning("transaction_waits", reason=error.args[0].str())
         else:
             return
+
+
+@contextmanager
+def _must_return(within_s: float) -> Iterator[None]:
+    """Ends this process when the block takes longer: its successor begins at the committed offsets.
+
+    For send_offsets_to_transaction, which does not look at its timeout (librdkafka's issue 5456).
+    """
+    watchdog = threading.Timer(within_s, _end_process, [within_s])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
+def _end_process(waited_s: float) -> None:
+    _log.error("transaction_hangs", waited_s=waited_s)
+    os._exit(1)
 
 
 def _dead_letter(entry: kafka.Entry, reason: str) -> DeadLetter:

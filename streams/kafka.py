@@ -32,13 +32,21 @@ from streams.records import Record
 READ_WAIT_MS = 20
 _FOLLOW_WAIT_MS = 100
 _METADATA_S = 30.0
+_TELL_EVERY_S = 5.0
+_told_s: dict[str, float] = {}  # kind of error -> when it was logged last
 _log = logs.get("streams.kafka")
 R = TypeVar("R", bound=Record)
 
 
 def _quiet(error: Any) -> None:
-    """librdkafka retries transport errors by itself; they are events, not exceptions."""
-    _log.warning("kafka_client", reason=str(error))
+    """librdkafka retries transport errors by itself; they are events, not exceptions.
+
+    Every client meets a broker that is away several times a second: each kind of error is told now and then.
+    """
+    kind, now_s = error.name(), time.monotonic()
+    if now_s - _told_s.get(kind, -_TELL_EVERY_S) >= _TELL_EVERY_S:
+        _told_s[kind] = now_s
+        _log.warning("kafka_client", reason=str(error))
 
 
 def producer(bootstrap: str, **settings: str | float | Callable[..., None]) -> Producer:

@@ -14,7 +14,7 @@ from typing import Any
 from cartridge import logs
 from cartridge.objects import ObjectStore
 from cartridge.settings import Settings
-from stage import rename
+from renamed_topics import rename
 from streams import kafka, service
 from streams.compactor import Compactor
 from streams.shard_buffer import CutPolicy

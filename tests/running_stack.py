@@ -92,6 +92,16 @@ class Stack:
             text=True,
         )
 
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """`cartridge ARGUMENTS` for the time of the block, after which it is gone."""
+        process = self.start(*arguments)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
     def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:
         """The exit code, output and errors of `cartridge ARGUMENTS`."""
         process = self.start(*arguments, **more)
@@ -185,21 +195,10 @@ class Trained:
 
     stack: Stack
     up: Done
-
-    @property
-    def run(self) -> str:
-        """The name of the demonstration run."""
-        return run_of(self.up)
+    run: str  # the demonstration run's name
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """The rows that `cartridge sql` answers with."""
         done = self.stack.do("sql", query, "--format", "json")
         assert (done.code, done.error) == (0, ""), done
         return [json.loads(line) for line in done.output.splitlines()]
-
-
-def run_of(done: Done) -> str:
-    """The run that `up` or `train` names in what it prints at the end."""
-    found = re.search(r"^  \./just evaluate (\S+)$", done.output, re.MULTILINE)
-    assert found is not None, done
-    return found[1]

@@ -3,12 +3,10 @@
 In: the servers, a prefix. Out: the product's own code with other names, and raw clients that share nothing with it.
 Invariant: two stages never see each other's records or objects.
 
-`isolated` renames the topics of `streams.topics` in this process; a child process calls it with the same prefix.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import time
 import uuid
@@ -25,37 +23,9 @@ from confluent_kafka.admin import AdminClient
 from cartridge.objects import ObjectStore
 from cartridge.settings import Settings
 from cartridge.stack.servers import Servers
-from streams import codec, compactor, topics
+from renamed_topics import renamed
+from streams import codec, topics
 from streams.records import Record, TransitionChunk
-
-_NAMES = [name for name, value in vars(topics).items() if isinstance(value, topics.Topic)]
-
-
-def rename(prefix: str) -> Callable[[], None]:
-    """Puts `prefix` before every topic and the compactor's group. Returns what undoes it."""
-    before = {name: getattr(topics, name) for name in [*_NAMES, "ALL"]}
-    group = compactor.GROUP
-    for name in _NAMES:
-        setattr(topics, name, dataclasses.replace(before[name], name=f"{prefix}.{before[name].name}"))
-    topics.ALL = tuple(getattr(topics, name) for name in _NAMES)
-    compactor.GROUP = f"{prefix}.{group}"
-
-    def undo() -> None:
-        for name, value in before.items():
-            setattr(topics, name, value)
-        compactor.GROUP = group
-
-    return undo
-
-
-@contextmanager
-def isolated(prefix: str) -> Iterator[None]:
-    """`rename` for the time of the block."""
-    undo = rename(prefix)
-    try:
-        yield
-    finally:
-        undo()
 
 
 @dataclass(frozen=True)
@@ -126,7 +96,7 @@ def new_stage(servers: Servers, home: Path) -> Stage:
 def open_stage(servers: Servers, home: Path) -> Iterator[Stage]:
     """A stage with its topics, which this process's code uses for the time of the block."""
     stage = new_stage(servers, home)
-    with isolated(stage.prefix):
+    with renamed(stage.prefix):
         topics.ensure(stage.kafka)
         try:
             yield stage

@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from cartridge.stack.servers import Servers
 from running_stack import Trained, make
+from said_by_train import run_of
 from stage import Stage, open_stage
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """As the learner's process: threads of small matrices would only wait for each other."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -24,7 +32,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """A stack of its own that `cartridge up` made from nothing, and what `up` said."""
     stack = make(tmp_path_factory.mktemp("trained") / ".cartridge")
     try:
-        yield Trained(stack, stack.do("up"))
+        up = stack.do("up")
+        yield Trained(stack, up, run_of(up))
     finally:
         done = stack.shell("./just down")
     assert (done.code, done.error) == (0, "")

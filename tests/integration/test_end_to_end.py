@@ -20,59 +20,17 @@ from contextlib import suppress
 
 import pytest
 
-from running_stack import CARTRIDGE, ROOT, Done, Stack, Trained, run_of
+from running_stack import CARTRIDGE, ROOT, Done, Stack, Trained
+from said_by_train import check_unbeatable, next_commands
 from stack_oracle import (
     check_episodes,
     check_limits,
     check_shards,
     check_weights,
-    objects_of,
     read_log,
 )
 
-FIGURES = (
-    r"transitions/s [\d,]+; transitions [\d,]+; episodes [\d,]+; shards sealed [\d,]+ with [\d,]+ rows;"
-    r" rows in the window [\d,]+; gradient steps [\d,]+; samples per insert \d+\.\d\d; loss \d\.\d{5};"
-    r" weights (-|v\d+) \(actors play (-|v\d+(, v\d+)*), \d+ ms after\);"
-    r" strength (-|\d+\.\d\d% of lines not lost \(lost as first \d+, as second \d+\))"
-)
-SPEC = {
-    "samples_per_insert": 4.0,
-    "samples_ahead": 65_536,
-    "actors": 2,
-    "min_window_rows": 8_192,
-    "environments": 128,
-}
 BOARD = re.compile(r"  1 ([.XO] [.XO] [.XO])\n  2 ([.XO] [.XO] [.XO])\n  3 ([.XO] [.XO] [.XO])")
-
-
-def check_unbeatable(done: Done) -> None:
-    """`up` or `train` ended well, in plain lines, with the evidence."""
-    assert (done.code, done.error) == (0, ""), done
-    assert "\x1b" not in done.output
-    progress = [line for line in done.output.splitlines() if re.match(r" *\d+\.\d s  ", line)]
-    assert progress
-    for line in progress:
-        assert re.fullmatch(rf" *\d+\.\d s  {FIGURES}", line), line
-    assert (
-        "The learned policy is unbeatable: against every possible sequence of replies it loses no line."
-        in done.output
-    )
-    seats = re.findall(
-        r"^  as (first|second) player +(\d+) lines: (\d+) lost, (\d+) drawn, (\d+) won$",
-        done.output,
-        re.MULTILINE,
-    )
-    assert [seat for seat, *_ in seats] == ["first", "second"]
-    for _, lines, lost, drawn, won in seats:
-        assert int(lost) == 0
-        assert int(lines) == int(drawn) + int(won) > 10
-
-
-def next_commands(done: Done) -> list[str]:
-    """What `up` or `train` proposes to do next."""
-    _, _, proposed = done.output.partition("What to do next:\n")
-    return [line.strip() for line in proposed.splitlines()]
 
 
 def test_up_trains_from_nothing_until_the_policy_is_unbeatable(trained: Trained) -> None:
@@ -188,9 +146,9 @@ def test_replay_shows_an_episode_from_the_topic(trained: Trained) -> None:
 
 
 def test_replay_of_what_is_not_there_is_one_line(trained: Trained) -> None:
-    replay: Callable[..., Done] = lambda run, episode: trained.stack.do(  # noqa: E731
-        "replay", "show", "--run", run, "--episode", episode
-    )
+    def replay(run: str, episode: str) -> Done:
+        return trained.stack.do("replay", "show", "--run", run, "--episode", episode)
+
     assert f"the newest are {trained.run}" in replay("nobody", "last").refusal
     assert "none of this id" in replay(trained.run, str(1 << 50)).refusal
     assert "must be a whole number or 'last'" in replay(trained.run, "first").refusal
@@ -305,40 +263,9 @@ def quantile(samples: dict[tuple[str, str], float], name: str, share: float) -> 
     return low
 
 
-def test_two_runs_at_once_do_not_mix(trained: Trained) -> None:
-    stack = trained.stack
-    commands = [
-        ["sh", "-c", "./just train tictactoe --seed 7"],
-        [str(CARTRIDGE), "train", "tictactoe", "--seed", "8", "--run", "eight"],
-    ]
-    both = [stack.spawn(command, stdin=subprocess.DEVNULL) for command in commands]
-    done = [Done(0, *process.communicate(timeout=200)) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    for one in done:
-        check_unbeatable(one)
-    runs = [run_of(one) for one in done]
-    assert runs[1] == "eight"
-    log = read_log(stack)
-    check_shards(stack, log)  # it holds each shard's rows against the messages of the shard's run
-    for run in runs:
-        assert check_episodes(log, run, environments=128) > 1000
-        check_weights(stack, log, run)
-        check_limits(log, run, SPEC, actor_restarts=0)
-        rows = sum(chunk["count"] for chunk in log.of_run(run))
-        assert rows == sum(shard["rows"] for shard in log.shards if shard["run"] == run)
-        [answer] = trained.sql(
-            f"SELECT count(*) AS rows, min(actor) AS first, max(actor) AS last FROM transitions WHERE run = '{run}'"
-        )
-        assert answer == {"rows": rows, "first": 0, "last": 1}
-        assert objects_of(stack, f"shards/run={run}/") == {
-            shard["object"] for shard in log.shards if shard["run"] == run
-        }
-        assert len(objects_of(stack, f"checkpoints/run={run}/")) == 3 * len(log.weights_of(run))
-
-
 def test_the_whole_log_is_in_the_shards_once(trained: Trained) -> None:
     log = read_log(trained.stack)
     assert check_shards(trained.stack, log) > 10_000
-    assert check_episodes(log, trained.run, environments=128) > 1000
+    assert check_episodes(log, trained.run) > 1000
     check_weights(trained.stack, log, trained.run)
-    check_limits(log, trained.run, SPEC, actor_restarts=0)
+    check_limits(log, trained.run)

@@ -14,7 +14,8 @@ from confluent_kafka.admin._resource import ResourceType
 
 from cartridge.stack.servers import Servers
 from log_oracle import messages
-from stage import Stage, isolated, new_stage, strike, until
+from renamed_topics import renamed
+from stage import Stage, new_stage, strike, until
 from streams import codec, kafka, schemas, topics
 from streams.errors import BrokerUnavailable
 from streams.records import RunStatus, WeightsPublished
@@ -48,7 +49,7 @@ def transactional(stage: Stage, name: str) -> Producer:
 def bare_stage(servers: Servers, tmp_path: Path) -> Iterator[Stage]:
     """A stage whose topics are not there yet."""
     stage = new_stage(servers, tmp_path)
-    with isolated(stage.prefix):
+    with renamed(stage.prefix):
         yield stage
     strike(stage)
 

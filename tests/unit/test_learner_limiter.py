@@ -200,7 +200,7 @@ def admitted(wish: Wish) -> bool:
     return True
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_run_that_is_admitted_never_stands_still(data: st.DataObject) -> None:
     actors = data.draw(st.integers(1, 3))
@@ -211,7 +211,7 @@ def test_a_run_that_is_admitted_never_stands_still(data: st.DataObject) -> None:
             environments=data.draw(st.integers(1, 32)),
             batch_size=data.draw(st.integers(1, 32)),
             publish_period=data.draw(st.integers(1, 8)),
-            samples_per_insert=data.draw(st.sampled_from([0.1, 0.5, 1.0, 4.0, 16.0, 100.0])),
+            samples_per_insert=data.draw(st.sampled_from([0.1, 0.5, 1.0, 4.0, 16.0])),
             min_window_rows=data.draw(st.integers(1, 200)),
         )
     )
@@ -226,11 +226,11 @@ def test_a_run_that_is_admitted_never_stands_still(data: st.DataObject) -> None:
         if restarts
         else {},
     )
-    for _ in range(300):
+    for _ in range(250):
         loop.tick()
         loop.check()
     before = loop.gradient_steps
-    for _ in range(300):
+    for _ in range(250):
         loop.tick()
         loop.check()
     assert loop.gradient_steps > before
