@@ -66,13 +66,14 @@ def shards_of(settings: Settings, run: str | None = None) -> list[ShardSealed]:
     return [shard for shard in shards if run is None or shard.run == run]
 
 
-def train(settings: Settings, wish: Wish, console: Console) -> int:
-    """Submits a run, follows it, and says what came of it. Returns the exit code: 0 if it reached what it should."""
+def begin(settings: Settings, wish: Wish, console: Console) -> RunSpec:
+    """Submits a run and names it. Raises UsageError when it is impossible, BrokerUnavailable."""
     spec = spec_of(wish)
     topics.ensure(settings.kafka, timeout_s=5)
     _check_where(settings, spec)
     submit(settings, spec)
-    return _follow(settings, spec, console)
+    console.print(f"run {spec.run} is submitted", highlight=False, soft_wrap=True)
+    return spec
 
 
 def _check_where(settings: Settings, spec: RunSpec) -> None:
@@ -96,11 +97,15 @@ def demonstrate(settings: Settings, console: Console) -> int:
         unfinished = spec.wanted == "RUNNING" and spec.run not in finished | failed
         if spec.env_id == "tictactoe" and spec.stop_when == "unbeatable" and unfinished:
             console.print(f"going on with run {spec.run}", highlight=False)
-            return _follow(settings, spec, console)
-    return train(settings, Wish(env_id="tictactoe"), console)
+            return follow(settings, spec, console)
+    return follow(settings, begin(settings, Wish(env_id="tictactoe"), console), console)
 
 
-def _follow(settings: Settings, spec: RunSpec, console: Console) -> int:
+def follow(settings: Settings, spec: RunSpec, console: Console) -> int:
+    """Shows a run until it is over, and says what came of it. Returns the exit code: 0 if it reached what it should.
+
+    Raises CartridgeError when it failed or was stopped.
+    """
     view = progress.follow(settings, spec.run, console)
     if view.failure:
         raise CartridgeError(f"run {spec.run} failed: {view.failure}")

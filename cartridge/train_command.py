@@ -66,15 +66,18 @@ def _widths(text: str) -> tuple[int, ...]:
 
 
 def _train(parsed: argparse.Namespace, settings: Settings) -> int:
-    from cartridge.runs import train
+    from cartridge import runs
     from cartridge.wish import Wish
 
     given = {field.name: getattr(parsed, field.name) for field in fields(Wish) if field.name != "env_id"}
     console = Console()
+    spec = runs.begin(settings, Wish(env_id=parsed.game, **given), console)
     try:
-        return train(settings, Wish(env_id=parsed.game, **given), console)
+        return runs.follow(settings, spec, console)
     except KeyboardInterrupt:
         console.print(
-            "\nthe run goes on; `cartridge runs` shows it, `cartridge runs stop RUN` ends it", highlight=False
+            f"\nrun {spec.run} goes on; `./just runs` shows it, `./just runs stop {spec.run}` ends it",
+            highlight=False,
+            soft_wrap=True,
         )
         raise

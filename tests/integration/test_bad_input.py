@@ -44,14 +44,15 @@ def runs_of(stack: Stack) -> str:
     ],
 )
 def test_a_run_that_cannot_be_is_refused(trained: Trained, arguments: tuple[str, ...], said: str) -> None:
-    before = runs_of(trained.stack)
     assert said in trained.stack.do("train", *arguments).refusal
-    assert runs_of(trained.stack) == before
 
 
-def test_a_runs_name_is_taken_once(trained: Trained) -> None:
-    refusal = trained.stack.do("train", "tictactoe", "--run", trained.run).refusal
+def test_what_is_refused_is_not_submitted(trained: Trained) -> None:
+    before = runs_of(trained.stack)
+    refusal = trained.stack.do("train", "tictactoe", "--run", trained.run, "--seed", "9").refusal
     assert f"run is {trained.run!r}: there is a run of this name already" in refusal
+    assert "where is" in trained.stack.do("train", "tictactoe", "--run", "whereless", "--where", "(").refusal
+    assert runs_of(trained.stack) == before
 
 
 def test_a_condition_that_fails_on_the_data_fails_its_run_alone(trained: Trained) -> None:
@@ -126,11 +127,13 @@ def test_without_a_stack_status_and_down_say_so(tmp_path: Path) -> None:
     assert not stack.home.exists()
 
 
-def test_the_engine_refuses_what_is_no_state_or_no_move(trained: Trained, engine: EngineClient) -> None:
+def test_the_engine_refuses_what_is_no_state_or_no_move(engine: EngineClient) -> None:
     start = engine.reset_batch("tictactoe", np.arange(2, dtype=np.uint64))
     corner = np.zeros((2, 4), np.uint8)
     after = engine.step_batch("tictactoe", start.states, corner).positions
-    with pytest.raises(EngineRefused, match=r"^row 0: .*action") as refused:
+    with pytest.raises(
+        EngineRefused, match=r"^actions\[0\] = 0x00000000: cell 0 \(a1\) is taken; [^\n]+$"
+    ) as refused:
         engine.step_batch("tictactoe", after.states, corner)
     assert refused.value.status is grpc.StatusCode.INVALID_ARGUMENT
     with pytest.raises(EngineRefused) as refused:

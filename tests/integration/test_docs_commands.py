@@ -22,6 +22,7 @@ COVERED = {
     "./just down": "integration/conftest.py",
     "./just down --delete-data": "unit/test_stack_down.py",
     "./just train tictactoe --seed 7": "integration/test_several_runs.py",
+    "./just sql": "integration/test_end_to_end.py",
     "./just runs stop RUN": "integration/test_several_runs.py",
     "./just runs start RUN": "integration/test_several_runs.py",
     "./just compose --profile services up": "unit/test_compose.py",

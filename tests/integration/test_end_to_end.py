@@ -40,6 +40,7 @@ def test_up_trains_from_nothing_until_the_policy_is_unbeatable(trained: Trained)
     ports = trained.stack.ports
     for name, port in (("kafka", ports.kafka), ("minio", ports.minio), ("engine", ports.engine)):
         assert re.search(rf"^  {name} +127\.0\.0\.1:{port}$", said, re.MULTILINE)
+    assert f"run {trained.run} is submitted\n" in said
     assert f"checkpoints/run={trained.run}/" in said
     commands = " ".join(next_commands(trained.up))
     for command in ("sql", "replay show", "evaluate", "games play", "status", "down"):
@@ -211,7 +212,19 @@ def test_in_a_terminal_the_run_is_drawn_as_it_goes(trained: Trained) -> None:
     assert "What to do next:" in last
 
 
-def in_terminal(stack: Stack, *arguments: str) -> str:
+def test_in_a_terminal_sql_is_a_shell(trained: Trained) -> None:
+    shown = in_terminal(
+        trained.stack,
+        "sql",
+        typed="SELECT 41 +\n1 AS answer;\nSELECT nosuch;\nSELECT 'on' AS it_goes;\n.quit\n",
+    )
+    assert "views: transitions, episodes, shards, checkpoints" in shown
+    assert re.search(r"answer +\n +42\b", shown)
+    assert "error: query: Binder Error" in shown
+    assert re.search(r"it_goes +\n +on\b", shown)
+
+
+def in_terminal(stack: Stack, *arguments: str, typed: str = "") -> str:
     """All that `cartridge ARGUMENTS` writes to a terminal of 40 lines of 140 characters; it must end well."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
@@ -225,6 +238,7 @@ def in_terminal(stack: Stack, *arguments: str) -> str:
         start_new_session=True,
     )
     os.close(theirs)
+    os.write(ours, typed.encode())
     written = b""
     with suppress(OSError):  # what Linux says when the other side has closed
         while part := os.read(ours, 65_536):
