@@ -19,12 +19,13 @@ import fastavro
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from minio import Minio
 
-from stage import Stage
+from stage import Stage, until
 
 AVRO = Path(__file__).resolve().parent.parent / "avro"
+_NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,20 @@ class Offsets:
 
     def ends(self) -> dict[int, int]:
         """Partition -> next offset."""
-        return {
-            place.partition: self._consumer.get_watermark_offsets(place, timeout=10)[1]
-            for place in self._places
-        }
+        return {place.partition: self._end(place) for place in self._places}
+
+    def _end(self, place: TopicPartition) -> int:
+        found: list[int] = []
+
+        def answered() -> bool:
+            try:
+                found.append(self._consumer.get_watermark_offsets(place, timeout=10)[1])
+            except KafkaException as error:  # a topic that was made a moment ago has no leader yet
+                assert error.args[0].code() in _NO_LEADER_YET, error
+            return bool(found)
+
+        until(answered, f"{place.topic} has no leader")
+        return found[0]
 
 
 def object_store(stage: Stage) -> Minio:

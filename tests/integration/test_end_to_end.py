@@ -30,6 +30,7 @@ from stack_oracle import (
     read_log,
 )
 
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # what moves the cursor and colours
 BOARD = re.compile(r"  1 ([.XO] [.XO] [.XO])\n  2 ([.XO] [.XO] [.XO])\n  3 ([.XO] [.XO] [.XO])")
 
 
@@ -150,7 +151,7 @@ def test_replay_of_what_is_not_there_is_one_line(trained: Trained) -> None:
     def replay(run: str, episode: str) -> Done:
         return trained.stack.do("replay", "show", "--run", run, "--episode", episode)
 
-    assert f"the newest are {trained.run}" in replay("nobody", "last").refusal
+    assert "run is 'nobody': there is no such run; the newest are " in replay("nobody", "last").refusal
     assert "none of this id" in replay(trained.run, str(1 << 50)).refusal
     assert "must be a whole number or 'last'" in replay(trained.run, "first").refusal
 
@@ -193,7 +194,7 @@ def test_in_a_terminal_the_run_is_drawn_as_it_goes(trained: Trained) -> None:
     frames = shown.split("run drawn   ")
     assert len(frames) > 3, "the display was not drawn again and again"
     assert "\x1b[1A" in shown or "\x1b[2K" in shown
-    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", frames[-1])
+    last = CONTROL.sub("", frames[-1])
     for name in (
         "transitions/s",
         "transitions",
@@ -218,6 +219,7 @@ def test_in_a_terminal_sql_is_a_shell(trained: Trained) -> None:
         "sql",
         typed="SELECT 41 +\n1 AS answer;\nSELECT nosuch;\nSELECT 'on' AS it_goes;\n.quit\n",
     )
+    shown = CONTROL.sub("", shown)
     assert "views: transitions, episodes, shards, checkpoints" in shown
     assert re.search(r"answer +\n +42\b", shown)
     assert "error: query: Binder Error" in shown
