@@ -8,6 +8,7 @@ that the system has given to a stranger since (a reboot, a long uptime) is never
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 
 LEASH = Path(__file__).with_name("leash.py")
 _POLL_S = 0.02
+_JAVA_FRAME = re.compile(r"\s+(at \S|\.\.\. \d+ more)")  # what follows the words of an exception
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +114,8 @@ class Child:
         """The last line that says something in what this start has logged, for a person."""
         with self.log.open("rb") as log:
             log.seek(max(self.log_start, log.seek(0, os.SEEK_END) - 65536))
-            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
-        said = [line for line in lines if line]
+            lines = log.read().decode(errors="replace").splitlines()
+        said = [line.strip() for line in lines if line.strip() and not _JAVA_FRAME.match(line)]
         errors = [line for line in said if line.startswith(("error:", "ERROR"))]
         return (errors or said or ["it said nothing"])[-1]
 

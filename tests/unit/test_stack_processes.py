@@ -66,6 +66,9 @@ def test_the_last_line_is_of_this_start_and_prefers_an_error(tmp_path: Path) -> 
     silent = child(tmp_path, "true")
     silent._process.wait(10)
     assert silent.last_line() == "it said nothing"
+    thrown = child(tmp_path, "printf", r"java.io.IOException: No space\n\tat a.B.c(B.java:1)\n\t... 3 more\n")
+    thrown._process.wait(10)
+    assert thrown.last_line() == "java.io.IOException: No space"
     failed = child(tmp_path, "sh", "-c", "echo 'error: port 1 is in use'; echo bye")
     failed._process.wait(10)
     assert failed.last_line() == "error: port 1 is in use"
