@@ -3,7 +3,7 @@
 In: how many transitions were inserted and sampled. Out: whether to sample, and how many may be inserted.
 Invariant, with r samples per insert, m rows before the first sample and an error bound e, in samples:
 
-    -e <= r * (inserted - m) - sampled <= e        whenever both sides obey
+    -e <= r * (inserted - m) - sampled <= e        once inserted >= m, whenever both sides obey
 
 Sampling keeps the left side, and the allowance that actors are given keeps the right.
 Source: the SampleToInsertRatio limiter of Reverb (Cassirer et al., 2021, section 3.3).
