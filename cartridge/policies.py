@@ -40,7 +40,7 @@ def load_checkpoint(settings: Settings, run: str, *, version: int | None = None)
     newest = runs.newest_weights(settings).get(spec.run)
     if newest is None:
         raise UsageError(
-            f"run is {run!r}: it has no weights yet; `cartridge status` shows whether a learner is up"
+            f"run is {run!r}: it has no weights yet; `./just status` shows whether a learner is up"
         )
     if version is not None and not 0 <= version <= newest.version:
         raise UsageError(f"version is {version}: run {run} has 0 to {newest.version}")

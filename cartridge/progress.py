@@ -22,6 +22,7 @@ _RATE_OVER_S = 3.0
 _PLAIN_EVERY_S = 2.0
 _POLL_S = 0.1
 _SILENT_S = 15.0
+_UNHEARD_S = 5.0  # ten heartbeats
 
 
 @dataclass
@@ -34,6 +35,7 @@ class RunView:
     weights: WeightsPublished | None = None
     stopped: bool = False  # somebody wants it so
     newest: dict[str, RunStatus] = field(default_factory=dict)  # component -> its last heartbeat
+    heard_s: float = field(default_factory=time.monotonic)  # when a heartbeat was read last, monotonic
     _lives: dict[tuple[str, int], RunStatus] = field(
         default_factory=dict
     )  # (component, incarnation) -> last heartbeat
@@ -41,6 +43,7 @@ class RunView:
 
     def take_status(self, status: RunStatus) -> None:
         """One heartbeat."""
+        self.heard_s = time.monotonic()
         self.newest[status.component] = status
         self._lives[status.component, status.incarnation] = status
         if status.component.startswith("actor-"):
@@ -67,9 +70,14 @@ class RunView:
         return 0.0 if status is None else status.numbers.get(name, 0.0)
 
     @property
+    def silent_s(self) -> float:
+        """Seconds since the last heartbeat."""
+        return time.monotonic() - self.heard_s
+
+    @property
     def transitions_per_s(self) -> float:
         """Transitions that actors made, over the last seconds."""
-        if len(self._made) < 2 or self._made[-1][0] <= self._made[0][0]:
+        if len(self._made) < 2 or self._made[-1][0] <= self._made[0][0] or self.silent_s > _RATE_OVER_S:
             return 0.0
         return (self._made[-1][1] - self._made[0][1]) / (self._made[-1][0] - self._made[0][0])
 
@@ -218,6 +226,8 @@ def _say_line(view: RunView, elapsed_s: float, console: Console) -> None:
 
 def _silence(view: RunView, elapsed_s: float) -> str:
     """A hint when nobody works on the run."""
+    if view.newest and view.silent_s > _UNHEARD_S:
+        return f"  nothing was heard of the run for {view.silent_s:.0f} s: see `./just status`"
     if elapsed_s < _SILENT_S or "learner" in view.newest:
         return ""
-    return "  no learner has taken the run yet: see `cartridge status`"
+    return "  no learner has taken the run yet: see `./just status`"

@@ -43,7 +43,7 @@ def find(settings: Settings, run: str) -> RunSpec:
     """The newest spec of `run`. Raises UsageError listing what there is."""
     known = {spec.run: spec for spec in all_runs(settings)}
     if run not in known:
-        last = ", ".join(list(known)[-5:]) or "none yet: `cartridge train tictactoe`"
+        last = ", ".join(list(known)[-5:]) or "none yet: `./just train tictactoe`"
         raise UsageError(f"run is {run!r}: there is no such run; the newest are {last}")
     return known[run]
 
@@ -111,9 +111,9 @@ def follow(settings: Settings, spec: RunSpec, console: Console) -> int:
         raise CartridgeError(f"run {spec.run} failed: {view.failure}")
     weights = view.weights
     if view.stopped and not (weights is not None and weights.final):
-        raise CartridgeError(f"run {spec.run} was stopped: `cartridge runs start {spec.run}` lets it go on")
+        raise CartridgeError(f"run {spec.run} was stopped: `./just runs start {spec.run}` lets it go on")
     if weights is None:
-        raise CartridgeError(f"run {spec.run} ended without weights: see `cartridge status`")
+        raise CartridgeError(f"run {spec.run} ended without weights: see `./just status`")
     reached = spec.stop_when in ("", weights.verdict)
     for line in [*_verdict_lines(weights, reached=reached), "", *_next_lines(spec.run)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

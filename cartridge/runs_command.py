@@ -43,7 +43,7 @@ def _set_wanted(parsed: argparse.Namespace, settings: Settings) -> int:
     runs.write(settings, dataclasses.replace(spec, wanted=parsed.wanted, submitted_us=time.time_ns() // 1000))
     word = "is to stop" if parsed.wanted == "STOPPED" else "is to go on"
     Console().print(
-        f"run {spec.run} {word}; `cartridge runs` shows how it stands", highlight=False, soft_wrap=True
+        f"run {spec.run} {word}; `./just runs` shows how it stands", highlight=False, soft_wrap=True
     )
     return 0
 

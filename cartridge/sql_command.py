@@ -44,7 +44,7 @@ def _sql(parsed: argparse.Namespace, settings: Settings) -> int:
     if query is None and not sys.stdin.isatty():
         query = sys.stdin.read()
     if query is not None and not query.strip():
-        raise UsageError('query is empty: try `cartridge sql "SELECT count(*) FROM transitions"`')
+        raise UsageError('query is empty: try `./just sql "SELECT count(*) FROM transitions"`')
     connection = open_views(settings)
     if query is None:
         return _shell(connection, parsed.format)

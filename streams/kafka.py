@@ -102,6 +102,15 @@ class Entry:
     time_ms: int  # record time, milliseconds since 1970 UTC
 
 
+def consume(client: Consumer, most: int, timeout_s: float) -> list[Message]:
+    """What `client` has within `timeout_s`, at most so many messages."""
+    try:
+        return client.consume(most, timeout_s)
+    except SystemError as error:
+        # A Ctrl-C while the broker is away: confluent-kafka 2.16 loses the exception after it has called error_cb.
+        raise KeyboardInterrupt from error
+
+
 def entry_of(message: Message) -> Entry:
     """`message` as an entry. Raises KafkaException if it is an error instead of a record."""
     error = message.error()
@@ -171,7 +180,7 @@ class Follower:
     def poll_entries(self, timeout_s: float = 0) -> list[tuple[Any, Entry]]:
         """As `poll`, with the log entry of each record."""
         found: list[tuple[Any, Entry]] = []
-        for message in self._consumer.consume(1000, timeout_s):
+        for message in consume(self._consumer, 1000, timeout_s):
             error = message.error()
             if error is not None and error.code() == KafkaError._PARTITION_EOF:
                 self._unread.discard(message.partition() or 0)

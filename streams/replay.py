@@ -71,7 +71,7 @@ def steps_at(bootstrap: str, places: Iterable[Place], *, run: str, episode: int)
         if not found:
             raise StreamsError(
                 f"offset {place.partition}/{place.offset} is not in {topics.TRANSITIONS.name} any more (retention):"
-                " its rows are still in the shards, see `cartridge sql`"
+                " its rows are still in the shards, see `./just sql`"
             )
     return _in_order(steps)
 
@@ -134,7 +134,7 @@ def _entries(
                     bootstrap, f"{topic.name}/{partition} was not read within {_READ_S:g} s"
                 )
             # It returns when it has so many or when the time is over: a short time finds the end soon.
-            for message in client.consume(100, 0.02):
+            for message in kafka.consume(client, 100, 0.02):
                 deadline_s = time.monotonic() + _READ_S
                 error = message.error()
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:

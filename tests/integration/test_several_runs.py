@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
+from pathlib import Path
 
+from cartridge.stack.ports import is_free
 from log_oracle import messages
-from running_stack import CARTRIDGE, Done, Stack, Trained, wait_until
+from running_stack import CARTRIDGE, Done, Stack, Trained, make, wait_until
 from said_by_train import check_plain_lines, check_unbeatable, run_of
 from stack_oracle import (
     check_episodes,
@@ -88,8 +91,43 @@ def test_the_follower_of_a_run_that_is_stopped_says_so(trained: Trained) -> None
         assert stack.do("runs", "stop", "ended").code == 0
         output, error = train.communicate(timeout=30)
     assert train.returncode == 1
-    assert error == "error: run ended was stopped: `cartridge runs start ended` lets it go on\n"
+    assert error == "error: run ended was stopped: `./just runs start ended` lets it go on\n"
     check_plain_lines(Done(1, output, error))
+
+
+def test_an_up_that_is_interrupted_in_its_run_stops_all_and_the_next_goes_on_with_it(tmp_path: Path) -> None:
+    """The next one is left by its stack, which another command takes down: it says so, and may be left too."""
+    stack = make(tmp_path / "home")
+    with stack.running("up") as up:
+        run = run_that_is(stack, up, r"run (\S+) is submitted", beyond=-1)
+        before = newest_version(stack, run)
+        up.send_signal(signal.SIGINT)
+        check_stopped(stack, up, "stopping what was started ...\nstopped; the data is kept\n")
+    with stack.running("up") as up:
+        assert run_that_is(stack, up, r"going on with run (\S+)", beyond=before) == run
+        assert stack.do("down").code == 0
+        unheard = next(line for line in up.stdout or () if "nothing was heard of the run for" in line)
+        assert unheard.rstrip().endswith("see `./just status`")
+        assert "  transitions/s 0; " in unheard
+        up.send_signal(signal.SIGINT)
+        check_stopped(stack, up, "stopped; the data is kept\n")
+
+
+def run_that_is(stack: Stack, up: subprocess.Popen[str], said: str, *, beyond: int) -> str:
+    """The run that `up` names in a line like `said`, once it has newer weights than `beyond`."""
+    lines = (re.fullmatch(said, line.strip()) for line in up.stdout or ())
+    run = next(found[1] for found in lines if found is not None)
+    wait_for_weights(stack, run, version=beyond + 1)
+    return run
+
+
+def check_stopped(stack: Stack, up: subprocess.Popen[str], said: str) -> None:
+    """`up` ends as one that was interrupted, and nothing of the stack is left running."""
+    output, error = up.communicate(timeout=60)
+    assert (up.returncode, error) == (130, "")
+    assert output.endswith(said)
+    assert stack.status().phase == "stopped"
+    assert all(is_free(port) for _, port in stack.ports.items())
 
 
 def announced_versions(stack: Stack, run: str) -> list[int]:

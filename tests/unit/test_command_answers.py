@@ -92,7 +92,7 @@ def test_a_query_that_fails_is_one_line_with_its_reason(
 @pytest.mark.usefixtures("warehouse")
 @pytest.mark.parametrize("query", ["", "  \n "])
 def test_an_empty_query_is_refused_with_an_example(query: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refusal(["sql", query], capsys).startswith("query is empty: try `cartridge sql ")
+    assert refusal(["sql", query], capsys).startswith("query is empty: try `./just sql ")
 
 
 @pytest.mark.usefixtures("warehouse")
