@@ -86,7 +86,7 @@ def _spec(arguments: argparse.Namespace) -> RunSpec:
             batch_size=batch,
             publish_period=period,
             samples_per_insert=arguments.samples_per_insert,
-            samples_ahead=2 * batch * period,
+            samples_ahead=batch * period + 2_400,  # about a second ahead: more would only wait in the log
             window_rows=1_000_000,
             min_window_rows=65_536,
             max_gradient_steps=0,
