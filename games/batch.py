@@ -17,6 +17,7 @@ from games.spec import GameSpec
 
 # Comparing dtypes with these is quick, with np.uint8 it is not.
 U8 = np.dtype(np.uint8)
+U32 = np.dtype(np.uint32)
 U64 = np.dtype(np.uint64)
 F32 = np.dtype(np.float32)
 
@@ -36,6 +37,11 @@ def check_column(field: str, column: npt.NDArray[Any], dtype: np.dtype[Any], sha
     raise BadBatch(f"{field}: is {what}; give {dtype}{list(shape)}")
 
 
+def rewards_shape(spec: GameSpec, rows: int) -> tuple[int, ...]:
+    """Shape of a rewards column: (rows,), or (rows, R) where several agents move at once."""
+    return (rows, spec.reward_width) if spec.agents else (rows,)
+
+
 def unpack_masks(legal_masks: npt.NDArray[np.uint64], actions: int) -> npt.NDArray[np.bool_]:
     """Legal masks u64[N, W] of `actions` discrete actions as bool[N, actions]."""
     little = np.ascontiguousarray(legal_masks, "<u8").view(np.uint8)
@@ -48,11 +54,11 @@ class Positions:
     """N positions and what a player may know of them."""
 
     states: npt.NDArray[np.uint8]  # [N, S]
-    obs: npt.NDArray[np.float32]  # [N, O], as seen by the player to move
+    obs: npt.NDArray[np.float32]  # [N, O], as seen by the player to move, or by all agents who move at once
     legal_masks: npt.NDArray[
         np.uint64
     ]  # [N, W], bit (a % 64) of word a // 64 is action a; 0 where the episode ended
-    players: npt.NDArray[np.uint8]  # [N], the player to move
+    players: npt.NDArray[np.uint8]  # [N], the player to move; 0 where several agents move at once
 
     @classmethod
     def empty(cls, spec: GameSpec, rows: int) -> Positions:
@@ -80,7 +86,7 @@ class Outcomes:
     """What N steps led to."""
 
     positions: Positions  # the successors
-    rewards: npt.NDArray[np.float32]  # [N], to the player who moved
+    rewards: npt.NDArray[np.float32]  # [N], to the player who moved; [N, R] where R agents move at once
     terminated: npt.NDArray[np.uint8]  # [N], 1 where the rules ended the episode
     truncated: npt.NDArray[np.uint8]  # [N], 1 where the horizon ended it
     info: npt.NDArray[np.uint64]  # [N], the game's own bits, documented by the game
@@ -90,7 +96,7 @@ class Outcomes:
         """Buffers for `rows` steps, content undefined."""
         return cls(
             positions=Positions.empty(spec, rows),
-            rewards=np.empty(rows, np.float32),
+            rewards=np.empty(rewards_shape(spec, rows), np.float32),
             terminated=np.empty(rows, np.uint8),
             truncated=np.empty(rows, np.uint8),
             info=np.empty(rows, np.uint64),
@@ -102,7 +108,7 @@ class Outcomes:
     def check(self, spec: GameSpec, rows: int) -> None:
         """Raises BadBatch unless these buffers fit `rows` steps of the game."""
         self.positions.check(spec, rows)
-        check_column("out.rewards", self.rewards, F32, (rows,))
+        check_column("out.rewards", self.rewards, F32, rewards_shape(spec, rows))
         check_column("out.terminated", self.terminated, U8, (rows,))
         check_column("out.truncated", self.truncated, U8, (rows,))
         check_column("out.info", self.info, U64, (rows,))

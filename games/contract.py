@@ -22,12 +22,14 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from games.batch import U8, U64, Outcomes, Positions, check_column
-from games.encodings import decode_discrete, encode_discrete
-from games.spec import ActionSpace, Box, Discrete, Encoding, GameSpec, MultiDiscrete
+from games.batch import U8, U32, U64, Outcomes, Positions, check_column
+from games.encodings import decode_actions, decode_discrete, encode_actions, encode_discrete
+from games.errors import BadBatch, BadEncoding, NotOffered
+from games.spec import ActionSpace, AgentSpec, Box, Discrete, Encoding, GameSpec, MultiDiscrete
 
 __all__ = [
     "ActionSpace",
+    "AgentSpec",
     "Box",
     "Discrete",
     "Encoding",
@@ -36,7 +38,9 @@ __all__ = [
     "MultiDiscrete",
     "Outcomes",
     "Positions",
+    "decode_actions",
     "decode_discrete",
+    "encode_actions",
     "encode_discrete",
 ]
 
@@ -117,12 +121,77 @@ class Game(ABC):
         self._observe(states, out)
         return out
 
+    def upgrade_states(self, encoding: str, states: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """States of an older encoding as states of the current one.
+
+        Args:
+            encoding: one of `spec.decodes`, or the current one.
+            states: u8[N, size of that encoding's states].
+
+        Returns:
+            u8[N, S], checked as every state is.
+
+        Raises:
+            BadEncoding: this game never had that encoding, or does not understand it any more.
+            BadBatch: rows are of another size.
+            BadState: a state is impossible; names the first such row.
+        """
+        spec = self.spec
+        if encoding == spec.encoding.state:
+            return self.observe(states).states
+        if encoding not in spec.decodes:
+            known = ", ".join((spec.encoding.state, *spec.decodes))
+            raise BadEncoding(f"state encoding {encoding!r}: {spec.env_id} understands {known}")
+        upgraded = self._upgrade_states(encoding, states)
+        return self.observe(upgraded).states
+
+    def visible(self, states: npt.NDArray[np.uint8], cells: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+        """Which cells of the grid can be seen from one cell, in every row.
+
+        Args:
+            states: u8[N, S].
+            cells: u32[N], row-major index of the cell from which is looked.
+
+        Returns:
+            u64[N, ceil(height * width / 64)]: bit (c % 64) of word c // 64 says that cell c is seen. Symmetric: cell a
+            sees cell b exactly if b sees a.
+
+        Raises:
+            NotOffered: the game has no grid.
+            BadBatch: an array is not as said above, or a cell is outside the grid.
+            BadState: a state is impossible; names the first such row.
+        """
+        spec = self.spec
+        if spec.grid is None:
+            raise NotOffered(
+                f"env_id {spec.env_id!r}: has no lines of sight; ask a game whose capabilities say grid"
+            )
+        check_column("states", states, U8, (len(states), spec.state_bytes))
+        check_column("cells", cells, U32, (len(states),))
+        height, width = spec.grid
+        beyond = np.flatnonzero(cells >= height * width)
+        if len(beyond):
+            row = int(beyond[0])
+            raise BadBatch(f"cells[{row}] = {int(cells[row])}: the grid has {height} x {width} cells, from 0")
+        self.observe(states)  # refuses impossible states
+        return self._visible(states, cells)
+
     def warm(self) -> None:
         """Compile (or load from the disk cache) every kernel, so that the first real call is as fast as the rest."""
         start = self.reset(np.zeros(1, np.uint64))
         self.observe(start.states)
         # No row: compiles the kernel without having to know a legal action.
         self.step(start.states[:0], np.empty((0, self.spec.action_bytes), np.uint8))
+
+    def _upgrade_states(self, encoding: str, states: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """`upgrade_states` from one of `spec.decodes`; a game that names any gives this method."""
+        raise NotImplementedError(f"{type(self).__name__} names {encoding} in decodes and does not decode it")
+
+    def _visible(
+        self, states: npt.NDArray[np.uint8], cells: npt.NDArray[np.uint32]
+    ) -> npt.NDArray[np.uint64]:
+        """`visible` on checked arrays; a game that has a grid gives this method."""
+        raise NotImplementedError(f"{type(self).__name__} has a grid and no lines of sight")
 
     @abstractmethod
     def render_text(self, state: bytes) -> str:

@@ -9,13 +9,15 @@ Invariant: every number is little-endian and of fixed size, so that a column of 
     29
     >>> encode_discrete(np.array([4]))
     array([[4, 0, 0, 0]], dtype=uint8)
+    >>> decode_actions("action:f32x2:v1", encode_actions("action:f32x2:v1", np.array([[0.5, -1]])))
+    array([[ 0.5, -1. ]], dtype=float32)
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +28,11 @@ Kind = Literal["state", "action", "obs"]
 
 _NAME = re.compile(r"(state|action|obs):([a-z][a-z0-9_]*):v([1-9][0-9]*)")
 _OBS_LAYOUT = re.compile(r"f32x([1-9][0-9]*)")
+_ACTION_LAYOUT = re.compile(r"(discrete)|([uf])32x([1-9][0-9]*)")
 
 ACTION_DISCRETE = "action:discrete:v1"
 DISCRETE_BYTES = 4  # u32, little-endian
+_U4, _F4 = np.dtype("<u4"), np.dtype("<f4")
 _U32_MAX = 2**32 - 1
 
 
@@ -95,8 +99,77 @@ def decode_discrete(actions: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     Raises:
         BadEncoding: rows are not 4 bytes.
     """
-    if actions.dtype != np.uint8 or actions.ndim != 2 or actions.shape[1] != DISCRETE_BYTES:
-        raise BadEncoding(
-            f"actions: {actions.dtype}{list(actions.shape)} is not {ACTION_DISCRETE}; give u8[N, {DISCRETE_BYTES}]"
-        )
+    _check_rows("actions", actions, ACTION_DISCRETE, DISCRETE_BYTES)
     return np.ascontiguousarray(actions).reshape(-1).view("<u4")
+
+
+def action_layout(name: str) -> tuple[np.dtype[Any], int]:
+    """What one number of an action is, and how many there are: (<u4, 1) for `action:discrete:v1`, (<u4, K) for
+    `action:u32xK:v1`, (<f4, K) for `action:f32xK:v1`.
+
+    Raises:
+        BadEncoding: not an action encoding of such a layout.
+    """
+    parsed = parse(name)
+    match = _ACTION_LAYOUT.fullmatch(parsed.layout)
+    if parsed.kind != "action" or match is None:
+        raise BadEncoding(
+            f"encoding {name!r}: not an action of 32-bit numbers, e.g. 'action:discrete:v1' or 'action:f32x1:v1'"
+        )
+    discrete, kind, components = match.groups()
+    return (_U4, 1) if discrete else (_F4 if kind == "f" else _U4, int(components))
+
+
+def encode_actions(name: str, actions: npt.NDArray[np.number]) -> npt.NDArray[np.uint8]:
+    """Actions as encoding `name`.
+
+    Args:
+        name: e.g. "action:u32x4:v1".
+        actions: numbers [N] or [N, K].
+
+    Returns:
+        u8[N, 4 * K], C-contiguous.
+
+    Raises:
+        BadEncoding: an action does not fit, or there are not K of them a row.
+    """
+    dtype, components = action_layout(name)
+    rows = actions.reshape(len(actions), -1) if actions.size else actions.reshape(0, components)
+    if rows.shape[1] != components:
+        raise BadEncoding(f"actions: {rows.shape[1]} numbers a row; {name} has {components}")
+    if dtype == _U4:
+        if rows.dtype.kind not in "iu":
+            raise BadEncoding(f"actions: {rows.dtype}; {name} has whole numbers")
+        whole = cast(npt.NDArray[np.integer], rows.reshape(-1))
+        return encode_discrete(whole).reshape(-1, 4 * components)
+    return np.ascontiguousarray(rows, dtype).view(np.uint8)
+
+
+def decode_actions(name: str, actions: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    """The inverse of `encode_actions`: u8[N, 4 * K] to u32[N], u32[N, K] or f32[N, K].
+
+    Raises:
+        BadEncoding: rows are of another size.
+    """
+    dtype, components = action_layout(name)
+    _check_rows("actions", actions, name, 4 * components)
+    numbers: npt.NDArray[Any] = np.ascontiguousarray(actions).reshape(-1).view(dtype)
+    return numbers if parse(name).layout == "discrete" else numbers.reshape(len(actions), components)
+
+
+def decode_obs(name: str, obs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Observations u8[N, 4 * O] of encoding `obs:f32xO:vN` as f32[N, O].
+
+    Raises:
+        BadEncoding: not such an encoding, or rows are of another size.
+    """
+    floats = obs_size(name)
+    _check_rows("obs", obs, name, 4 * floats)
+    return np.ascontiguousarray(obs).reshape(-1).view(_F4).reshape(len(obs), floats)
+
+
+def _check_rows(field: str, column: npt.NDArray[np.uint8], name: str, row_bytes: int) -> None:
+    if column.dtype != np.uint8 or column.ndim != 2 or column.shape[1] != row_bytes:
+        raise BadEncoding(
+            f"{field}: {column.dtype}{list(column.shape)} is not {name}; give u8[N, {row_bytes}]"
+        )

@@ -33,6 +33,10 @@ class BadEncoding(GameError):
     """An encoding's name is not of the form kind:layout:vN, or its layout is not known."""
 
 
+class NotOffered(GameError):
+    """A game is asked for something that only some games have, such as lines of sight."""
+
+
 class BadHint(GameError):
     """A reset hint that the game does not understand."""
 

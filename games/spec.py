@@ -73,13 +73,64 @@ ActionSpace = Discrete | MultiDiscrete | Box
 
 def action_space_bytes(space: ActionSpace) -> int:
     """Size in bytes of one encoded action: four a component, u32 or f32."""
+    return 4 * action_components(space)
+
+
+def action_components(space: ActionSpace) -> int:
+    """Numbers in one action."""
     match space:
         case Discrete():
-            return encodings.DISCRETE_BYTES
+            return 1
         case MultiDiscrete():
-            return 4 * len(space.nvec)
+            return len(space.nvec)
         case Box():
-            return 4 * math.prod(space.shape)
+            return math.prod(space.shape)
+
+
+def action_encoding(space: ActionSpace) -> str:
+    """The name of the encoding in which actions of this space travel, e.g. "action:u32x4:v1"."""
+    match space:
+        case Discrete():
+            return encodings.ACTION_DISCRETE
+        case MultiDiscrete():
+            return f"action:u32x{len(space.nvec)}:v1"
+        case Box():
+            return f"action:f32x{math.prod(space.shape)}:v1"
+
+
+def mask_words(actions: int) -> int:
+    """u64 words of the legal mask of so many discrete actions."""
+    return -(-actions // MASK_BITS)
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """One of several agents who move at once: its own part of every observation, action and mask.
+
+    Attributes:
+        name: unique within the game, e.g. "red_scout".
+        loadout: agents of one loadout have the same observation and actions, and may share a policy.
+        actions: its actions are 0..actions-1, one u32 of the joint action.
+        obs_shape: shape of its part of the joint observation.
+    """
+
+    name: str
+    loadout: str
+    actions: int
+    obs_shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.loadout:
+            raise BadSpec(f"AgentSpec.name = {self.name!r}, loadout = {self.loadout!r}: neither may be empty")
+        if self.actions < 1 or not self.obs_shape or min(self.obs_shape) < 1:
+            raise BadSpec(
+                f"AgentSpec.actions = {self.actions}, obs_shape = {self.obs_shape}: give at least 1 of each"
+            )
+
+    @cached_property
+    def obs_size(self) -> int:
+        """Number of f32 values of its observation."""
+        return math.prod(self.obs_shape)
 
 
 @dataclass(frozen=True)
@@ -100,6 +151,12 @@ class GameSpec:
         zero_sum: the players' rewards of each step sum to zero (the ones that do not move get the negative).
         perfect_information: the observation determines the state.
         stochastic: the same action in the same position may have different outcomes under different seeds.
+        hint: what a reset hint may be, in a line for people; empty if the game takes none.
+        decodes: older state encodings that `Game.upgrade_states` still understands.
+        agents: where several agents move at once, each one in the order of the columns; else empty. A row is then all
+            agents' moves: the joint action has a u32 each, the joint observation and mask are theirs one after the
+            other, and a step rewards each of them.
+        grid: (height, width) of a game that takes visibility queries, else None.
     """
 
     env_id: str
@@ -115,6 +172,10 @@ class GameSpec:
     zero_sum: bool
     perfect_information: bool
     stochastic: bool
+    hint: str = ""
+    decodes: tuple[str, ...] = ()
+    agents: tuple[AgentSpec, ...] = ()
+    grid: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for field in ("max_horizon", "preferred_batch", "players", "state_bytes", "action_bytes"):
@@ -129,12 +190,36 @@ class GameSpec:
                 f"GameSpec.action_bytes = {self.action_bytes}: {self.action_space} needs another size"
             )
         self._check_encoding()
+        self._check_agents()
+
+    def _check_agents(self) -> None:
+        if not self.agents:
+            return
+        names = [agent.name for agent in self.agents]
+        if len(set(names)) < len(names):
+            raise BadSpec(f"GameSpec.agents = {names}: two have the same name")
+        if self.players != len(names):
+            raise BadSpec(f"GameSpec.players = {self.players}: there are {len(names)} agents")
+        joint = MultiDiscrete(tuple(agent.actions for agent in self.agents))
+        if self.action_space != joint:
+            raise BadSpec(f"GameSpec.action_space = {self.action_space}: the agents' is {joint}")
+        floats = sum(agent.obs_size for agent in self.agents)
+        if self.obs_size != floats:
+            raise BadSpec(f"GameSpec.obs_shape = {self.obs_shape}: the agents see {floats} values")
 
     def _check_encoding(self) -> None:
         for kind in ("state", "action", "obs"):
             name = getattr(self.encoding, kind)
             if encodings.parse(name).kind != kind:
                 raise BadSpec(f"GameSpec.encoding.{kind} = {name!r}: is the encoding of something else")
+        if self.encoding.action != action_encoding(self.action_space):
+            raise BadSpec(
+                f"GameSpec.encoding.action = {self.encoding.action!r}: {self.action_space} travels as "
+                f"{action_encoding(self.action_space)!r}"
+            )
+        for name in self.decodes:
+            if encodings.parse(name).kind != "state" or name == self.encoding.state:
+                raise BadSpec(f"GameSpec.decodes = {self.decodes}: {name!r} is not an older state encoding")
         if encodings.obs_size(self.encoding.obs) != self.obs_size:
             raise BadSpec(f"GameSpec.obs_shape = {self.obs_shape}: disagrees with {self.encoding.obs!r}")
         if self.zero_sum and self.players < 2:
@@ -147,7 +232,23 @@ class GameSpec:
 
     @cached_property
     def mask_words(self) -> int:
-        """W, u64 words of one legal mask: ceil(n / 64) for Discrete(n), else 0 (no mask)."""
-        if isinstance(self.action_space, Discrete):
-            return -(-self.action_space.n // MASK_BITS)
-        return 0
+        """W, u64 words of one legal mask: ceil(n / 64) for Discrete(n), the agents' one after the other where there are
+        several, else 0 (no mask: every action of the space is legal)."""
+        if self.agents:
+            return sum(mask_words(agent.actions) for agent in self.agents)
+        return mask_words(self.action_space.n) if isinstance(self.action_space, Discrete) else 0
+
+    @cached_property
+    def reward_width(self) -> int:
+        """R, rewards of one step: one, to the player who moved; or one for each of several agents."""
+        return len(self.agents) or 1
+
+    def agent_obs(self, agent: int) -> slice:
+        """Where agent number `agent`'s values lie in the joint observation."""
+        start = sum(other.obs_size for other in self.agents[:agent])
+        return slice(start, start + self.agents[agent].obs_size)
+
+    def agent_mask(self, agent: int) -> slice:
+        """Where agent number `agent`'s words lie in the joint legal mask."""
+        start = sum(mask_words(other.actions) for other in self.agents[:agent])
+        return slice(start, start + mask_words(self.agents[agent].actions))

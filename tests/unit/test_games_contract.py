@@ -134,7 +134,9 @@ def test_mask_words_are_as_many_as_the_actions_need(actions: int, words: int) ->
 
 
 def test_only_discrete_actions_have_a_mask() -> None:
-    assert replace(SPEC, action_space=MultiDiscrete((3, 4)), action_bytes=8).mask_words == 0
+    encoding = replace(SPEC.encoding, action="action:u32x2:v1")
+    pairs = replace(SPEC, action_space=MultiDiscrete((3, 4)), action_bytes=8, encoding=encoding)
+    assert pairs.mask_words == 0
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=130, max_size=130), max_size=4))
