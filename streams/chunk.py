@@ -21,6 +21,12 @@ from streams.records import TransitionChunk
 # A run's name is part of object keys and of SQL; the same everywhere.
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _OBS_FLOATS = re.compile(r"obs:f32x([1-9][0-9]*):v[0-9]+")
+_ACTION = re.compile(r"action:(?:discrete|([uf])32x([1-9][0-9]*)):v[0-9]+")
+_MOST_AGENTS = 255  # they are numbered by u8
+
+# u32 on the wire; no game has 2**31 actions, and every SQL has this integer.
+_I4: np.dtype[np.generic] = np.dtype("<i4")
+_F4: np.dtype[np.generic] = np.dtype("<f4")
 
 S = TypeVar("S", bound=np.generic)
 
@@ -36,7 +42,7 @@ class Columns:
     obs: npt.NDArray[np.uint8]  # [N, bytes of an observation]
     action: npt.NDArray[np.uint8]  # [N, A]
     legal_mask: npt.NDArray[np.uint64]  # [N, W]
-    reward: npt.NDArray[np.float32]  # [N]
+    reward: npt.NDArray[np.float32]  # [N]; [N, agents] where several move at once
     terminated: npt.NDArray[np.uint8]  # [N]
     truncated: npt.NDArray[np.uint8]  # [N]
     behaviour_log_prob: npt.NDArray[np.float32] | None  # [N]
@@ -54,9 +60,25 @@ def obs_floats(encoding: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def discrete_actions(encoding: str) -> bool:
-    """Whether an action of `encoding` is one u32."""
-    return encoding.startswith("action:discrete:")
+@dataclass(frozen=True)
+class ActionColumn:
+    """How actions of one encoding stand in a shard."""
+
+    name: str  # action, action_tuple, action_vector or action_bytes
+    dtype: np.dtype[np.generic] | None  # of each number; None for bytes
+    numbers: int  # in one action; 0 for bytes
+
+
+def action_column(encoding: str) -> ActionColumn:
+    """The column of actions of `encoding`: one integer, several, several floats, or bytes that only the game reads."""
+    match = _ACTION.fullmatch(encoding)
+    if match is None:
+        return ActionColumn("action_bytes", None, 0)
+    kind, numbers = match.groups()
+    if kind is None:
+        return ActionColumn("action", _I4, 1)
+    name, dtype = ("action_vector", _F4) if kind == "f" else ("action_tuple", _I4)
+    return ActionColumn(name, dtype, int(numbers))
 
 
 def columns_of(chunk: TransitionChunk) -> Columns:
@@ -81,9 +103,9 @@ def columns_of(chunk: TransitionChunk) -> Columns:
         player=_scalars(chunk, "player", np.uint8),
         state=state,
         obs=obs,
-        action=_rows(chunk, "action", rows, width=4 if discrete_actions(chunk.action_encoding) else None),
+        action=_rows(chunk, "action", rows, width=4 * action_column(chunk.action_encoding).numbers or None),
         legal_mask=legal_mask,
-        reward=_scalars(chunk, "reward", np.float32),
+        reward=_rewards(chunk),
         terminated=_scalars(chunk, "terminated", np.uint8),
         truncated=_scalars(chunk, "truncated", np.uint8),
         behaviour_log_prob=_scalars(chunk, "behaviour_log_prob", np.float32)
@@ -104,6 +126,14 @@ def _scalars(chunk: TransitionChunk, name: str, kind: type[S]) -> npt.NDArray[S]
     if len(column) != expected:
         raise BadRecord(f"column {name} has {len(column)} bytes: {chunk.count} rows need {expected}")
     return np.frombuffer(column, kind)
+
+
+def _rewards(chunk: TransitionChunk) -> npt.NDArray[np.float32]:
+    if chunk.agents == 1:
+        return _scalars(chunk, "reward", np.float32)
+    if not 1 <= chunk.agents <= _MOST_AGENTS:
+        raise BadRecord(f"agents is {chunk.agents}: it must be 1 to {_MOST_AGENTS}")
+    return _rows(chunk, "reward", chunk.count, width=4 * chunk.agents).view("<f4")
 
 
 def _rows(chunk: TransitionChunk, name: str, rows: int, *, width: int | None = None) -> npt.NDArray[np.uint8]:

@@ -52,7 +52,7 @@ def decode_any(value: bytes | None) -> Record:
     body = io.BytesIO(value)
     body.seek(_HEADER_BYTES)
     try:
-        fields: Any = fastavro.schemaless_reader(body, schema.parsed, None)
+        fields: Any = fastavro.schemaless_reader(body, schema.parsed, _reader_of(schema))
     except (
         EOFError,
         ValueError,
@@ -66,3 +66,9 @@ def decode_any(value: bytes | None) -> Record:
     if body.tell() != len(value):
         raise BadRecord(f"{schema.name} has {len(value) - body.tell()} bytes after its end")
     return RECORDS[schema.name](**fields)
+
+
+def _reader_of(schema: schemas.Schema) -> Any:
+    """The schema that today's record has, where it is not the one that was written: new fields get their defaults."""
+    today = schemas.all_schemas()[schema.name]
+    return None if today.fingerprint == schema.fingerprint else today.parsed

@@ -37,7 +37,7 @@ class TransitionChunk(Record):
     obs: bytes = field(repr=False)  # [count, O]
     action: bytes = field(repr=False)  # [count, A]
     legal_mask: bytes = field(repr=False)  # u64[count, W]
-    reward: bytes = field(repr=False)  # f32[count]
+    reward: bytes = field(repr=False)  # f32[count], or f32[count, agents]
     terminated: bytes = field(repr=False)  # u8[count]
     truncated: bytes = field(repr=False)  # u8[count]
     behaviour_log_prob: bytes = field(repr=False)  # f32[count] or empty
@@ -46,6 +46,7 @@ class TransitionChunk(Record):
     successor_obs: bytes = field(repr=False)  # [segments, O]
     successor_legal_mask: bytes = field(repr=False)  # u64[segments, W]
     successor_player: bytes = field(repr=False)  # u8[segments]
+    agents: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,7 @@ class RunSpec(Record):
     where: str
     max_gradient_steps: int
     stop_when: str
+    hint: str = ""  # hexadecimal
 
 
 def least_samples_ahead(spec: RunSpec) -> int:

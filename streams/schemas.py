@@ -1,7 +1,7 @@
 """The Avro schemas: read from avro/, known by fingerprint, published to cartridge.schemas.
 
-In: avro/*.avsc. Out: parsed schemas by record name and by CRC-64-AVRO fingerprint.
-Invariant: a schema is read from its file once a process.
+In: avro/*.avsc, and avro/released/*.avsc, which holds every schema that records were ever written with. Out: parsed
+schemas by record name and by CRC-64-AVRO fingerprint. Invariant: a schema is read from its file once a process.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ class Schema:
 
 @functools.cache
 def all_schemas() -> dict[str, Schema]:
-    """Every schema of avro/, by record name."""
+    """The schemas that records are written with, by record name."""
     return {schema.name: schema for schema in map(_read, sorted(AVRO_FOLDER.glob("*.avsc")))}
 
 
 @functools.cache
 def by_fingerprint() -> dict[bytes, Schema]:
-    """Every schema of avro/, by fingerprint."""
-    return {schema.fingerprint: schema for schema in all_schemas().values()}
+    """Every schema that a record may have been written with, by fingerprint."""
+    released = map(_read, sorted((AVRO_FOLDER / "released").glob("*.avsc")))
+    return {schema.fingerprint: schema for schema in (*released, *all_schemas().values())}
 
 
 def _read(path: Path) -> Schema:
@@ -45,5 +46,5 @@ def _read(path: Path) -> Schema:
     raw = json.loads(text)
     # fastavro gives this fingerprint in the byte order of single-object encoding: little-endian
     mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(raw), "CRC-64-AVRO"))
-    parsed = fastavro.parse_schema(raw)
+    parsed = fastavro.parse_schema(raw, named_schemas={})  # versions of one record do not meet
     return Schema(str(raw["name"]), mark, parsed, text)

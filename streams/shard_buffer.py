@@ -39,7 +39,7 @@ class ShardKey:
     action_encoding: str
     obs_encoding: str
     schema_version: int
-    widths: tuple[int, ...]  # bytes a row of state, obs, action, legal_mask
+    widths: tuple[int, ...]  # bytes a row of state, obs, action, legal_mask; agents
 
     @classmethod
     def of(cls, placed: PlacedChunk) -> ShardKey:
@@ -58,6 +58,7 @@ class ShardKey:
                 columns.obs.shape[1],
                 columns.action.shape[1],
                 columns.legal_mask.shape[1],
+                chunk.agents,
             ),
         )
 

@@ -3,9 +3,10 @@
 In: chunks with their place in the log. Out: the bytes of a Parquet object that any reader understands.
 Invariant: a row is known for ever by (log_partition, log_offset, log_row), and its columns are the log's bytes.
 
-Observations of encoding obs:f32x… become lists of floats, actions of encoding action:discrete:… integers; other
-encodings stay bytes, in columns obs_bytes and action_bytes. The successor_ columns are there on the last row of a
-segment only: elsewhere the successor is the next row.
+Observations of encoding obs:f32x… become lists of floats, actions of encoding action:discrete:… integers, of
+action:u32x… and action:f32x… lists of numbers (action_tuple, action_vector); other encodings stay bytes, in columns
+obs_bytes and action_bytes. Where several agents move at once, `rewards` has one for each and `reward` is their sum. The
+successor_ columns are there on the last row of a segment only: elsewhere the successor is the next row.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streams.chunk import Columns, discrete_actions, obs_floats
+from streams.chunk import Columns, action_column, obs_floats
 from streams.records import TransitionChunk
 
 T = TypeVar("T", bound=np.generic)
@@ -88,10 +89,7 @@ def _batch_of(placed: PlacedChunk) -> pa.RecordBatch:
     chunk, columns = placed.chunk, placed.columns
     rows = chunk.count
     floats = obs_floats(chunk.obs_encoding) is not None
-    obs, action = (
-        "obs" if floats else "obs_bytes",
-        "action" if discrete_actions(chunk.action_encoding) else "action_bytes",
-    )
+    obs = "obs" if floats else "obs_bytes"
     mask = "legal_mask" if columns.legal_mask.shape[1] <= 1 else "legal_mask_words"
     arrays: dict[str, pa.Array] = {
         "log_partition": pa.array(np.full(rows, placed.partition, np.int32)),
@@ -104,9 +102,9 @@ def _batch_of(placed: PlacedChunk) -> pa.RecordBatch:
         "player": pa.array(columns.player),
         "state": _fixed_bytes(columns.state),
         obs: _fixed_floats(columns.obs) if floats else _fixed_bytes(columns.obs),
-        action: _actions(chunk, columns),
+        action_column(chunk.action_encoding).name: _actions(chunk, columns),
         mask: _masks(columns.legal_mask, None),
-        "reward": pa.array(columns.reward),
+        **_rewards(columns.reward),
         "terminated": pa.array(columns.terminated.view(np.bool_)),
         "truncated": pa.array(columns.truncated.view(np.bool_)),
         "behaviour_log_prob": _optional_floats(columns.behaviour_log_prob, rows),
@@ -144,9 +142,18 @@ def _fixed_floats(column: npt.NDArray[np.uint8]) -> pa.Array:
 
 
 def _actions(chunk: TransitionChunk, columns: Columns) -> pa.Array:
-    if discrete_actions(chunk.action_encoding):
-        return pa.array(columns.action.reshape(-1).view("<i4"))  # u32 on the wire; no game has 2**31 actions
-    return _fixed_bytes(columns.action)
+    column = action_column(chunk.action_encoding)
+    if column.dtype is None:
+        return _fixed_bytes(columns.action)
+    numbers = pa.array(columns.action.reshape(-1).view(column.dtype))
+    return numbers if column.name == "action" else pa.FixedSizeListArray.from_arrays(numbers, column.numbers)
+
+
+def _rewards(rewards: npt.NDArray[np.float32]) -> dict[str, pa.Array]:
+    if rewards.ndim == 1:
+        return {"reward": pa.array(rewards)}
+    each = pa.FixedSizeListArray.from_arrays(pa.array(rewards.reshape(-1)), rewards.shape[1])
+    return {"reward": pa.array(rewards.sum(axis=1)), "rewards": each}
 
 
 def _masks(masks: npt.NDArray[np.uint64], valid: npt.NDArray[np.bool_] | None) -> pa.Array:

@@ -4,21 +4,25 @@ In: announced shards. Out: SELECT statements for DuckDB.
 Invariant: a view reads exactly the objects of the shards given, never a pattern, in the order of the log.
 
 A column whose type depends on the game's encodings has a name that depends on them too, so that all games stand in one
-view: obs or obs_bytes, action or action_bytes, legal_mask or legal_mask_words; the ones that a game has not are NULL.
+view: obs or obs_bytes; action, action_tuple, action_vector or action_bytes; legal_mask or legal_mask_words; the ones
+that a game has not are NULL. Where several agents move at once there is rewards, and reward is their sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.chunk import discrete_actions, obs_floats
+from streams import chunk
+from streams.chunk import obs_floats
 from streams.records import ShardSealed
 
 # What the view has when there is no shard yet, so that a query fails for its own reasons only.
 _EMPTY = """SELECT NULL::VARCHAR AS run, NULL::VARCHAR AS env_id, NULL::INTEGER AS log_partition,
   NULL::BIGINT AS log_offset, NULL::INTEGER AS log_row, NULL::INTEGER AS actor, NULL::BIGINT AS weights_version,
   NULL::BIGINT AS episode, NULL::INTEGER AS step, NULL::UTINYINT AS player, NULL::BLOB AS state,
-  NULL::FLOAT[] AS obs, NULL::INTEGER AS action, NULL::UBIGINT AS legal_mask, NULL::FLOAT AS reward,
+  NULL::FLOAT[] AS obs, NULL::BLOB AS obs_bytes, NULL::INTEGER AS action, NULL::INTEGER[] AS action_tuple,
+  NULL::FLOAT[] AS action_vector, NULL::BLOB AS action_bytes, NULL::UBIGINT AS legal_mask,
+  NULL::UBIGINT[] AS legal_mask_words, NULL::FLOAT AS reward, NULL::FLOAT[] AS rewards,
   NULL::BOOLEAN AS terminated, NULL::BOOLEAN AS truncated, NULL::FLOAT AS behaviour_log_prob,
   NULL::TIMESTAMPTZ AS time, NULL::BLOB AS successor_state, NULL::FLOAT[] AS successor_obs,
   NULL::UBIGINT AS successor_legal_mask, NULL::UTINYINT AS successor_player"""
@@ -39,7 +43,7 @@ def obs_column(shard: ShardSealed) -> str:
 
 def action_column(shard: ShardSealed) -> str:
     """The column of the actions of `shard`."""
-    return "action" if discrete_actions(shard.action_encoding) else "action_bytes"
+    return chunk.action_column(shard.action_encoding).name
 
 
 def mask_column(mask_words: int) -> str:

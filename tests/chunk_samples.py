@@ -28,6 +28,7 @@ class Layout:
     state_bytes: int = 3
     mask_words: int = 1
     log_prob: bool = False
+    agents: int = 1
 
 
 FLOATS = Layout()
@@ -40,6 +41,9 @@ BYTES = Layout(
     action_bytes=8,
     mask_words=0,
 )
+TUPLE = Layout(action_encoding="action:u32x3:v1", action_bytes=12, mask_words=0)
+VECTOR = Layout(action_encoding="action:f32x2:v1", action_bytes=8, mask_words=0)
+AGENTS = Layout(action_encoding="action:u32x4:v1", action_bytes=16, mask_words=4, agents=4)
 
 
 def sample_chunk(
@@ -59,12 +63,6 @@ def sample_chunk(
     step = np.concatenate([at + np.arange(length) for at, length in zip(first_step, segments, strict=True)])
     # no two neighbours are alike, and ids use all 63 bits
     episode = np.repeat(random.integers(0, 1 << 50, parts) << 12 | np.arange(parts), segments)
-    discrete = layout.action_encoding.startswith("action:discrete")
-    action = (
-        random.integers(0, max(64 * layout.mask_words, 9), rows, np.uint32).astype("<u4").tobytes()
-        if discrete
-        else random.bytes(rows * layout.action_bytes)
-    )
     chunk = TransitionChunk(
         run="run-a",
         actor=1,
@@ -83,9 +81,9 @@ def sample_chunk(
         player=random.integers(0, 2, rows, np.uint8).tobytes(),
         state=random.bytes(rows * layout.state_bytes),
         obs=_observations(random, rows, layout),
-        action=action,
+        action=_actions(random, rows, layout),
         legal_mask=random.bytes(rows * 8 * layout.mask_words),
-        reward=random.normal(size=rows).astype("<f4").tobytes(),
+        reward=random.normal(size=rows * layout.agents).astype("<f4").tobytes(),
         terminated=terminated.tobytes(),
         truncated=truncated.tobytes(),
         behaviour_log_prob=random.normal(size=rows).astype("<f4").tobytes() if layout.log_prob else b"",
@@ -94,8 +92,18 @@ def sample_chunk(
         successor_obs=_observations(random, parts, layout),
         successor_legal_mask=random.bytes(parts * 8 * layout.mask_words),
         successor_player=random.integers(0, 2, parts, np.uint8).tobytes(),
+        agents=layout.agents,
     )
     return replace(chunk, **changes)
+
+
+def _actions(random: np.random.Generator, rows: int, layout: Layout) -> bytes:
+    numbers = rows * layout.action_bytes // 4
+    if layout.action_encoding.startswith("action:f32x"):
+        return random.normal(size=numbers).astype("<f4").tobytes()
+    if layout.action_encoding.startswith(("action:discrete", "action:u32x")):
+        return random.integers(0, max(64 * layout.mask_words, 9), numbers, np.uint32).astype("<u4").tobytes()
+    return random.bytes(rows * layout.action_bytes)
 
 
 def _observations(random: np.random.Generator, rows: int, layout: Layout) -> bytes:

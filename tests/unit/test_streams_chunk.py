@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chunk_samples import BYTES, FLOATS, NO_MASK, WIDE_MASK, Layout, sample_chunk
+from chunk_samples import AGENTS, BYTES, FLOATS, NO_MASK, TUPLE, VECTOR, WIDE_MASK, Layout, sample_chunk
 from streams.chunk import columns_of
 from streams.errors import BadRecord
 from streams.records import TransitionChunk
@@ -42,7 +42,7 @@ def with_column(chunk: TransitionChunk, name: str, column: bytes) -> TransitionC
     return replace(chunk, **changed)
 
 
-@pytest.mark.parametrize("layout", [FLOATS, NO_MASK, WIDE_MASK, BYTES])
+@pytest.mark.parametrize("layout", [FLOATS, NO_MASK, WIDE_MASK, BYTES, TUPLE, VECTOR, AGENTS])
 def test_every_column_is_a_view_of_its_bytes(layout: Layout) -> None:
     chunk = sample_chunk(3, layout=layout)
     columns = columns_of(chunk)
@@ -57,6 +57,7 @@ def test_every_column_is_a_view_of_its_bytes(layout: Layout) -> None:
     assert columns.obs.shape == (8, layout.obs_bytes)
     assert columns.action.shape == (8, layout.action_bytes)
     assert columns.legal_mask.shape == (8, layout.mask_words)
+    assert columns.reward.shape == ((8,) if layout.agents == 1 else (8, layout.agents))
     assert columns.successor_state.shape == (3, layout.state_bytes)
     assert columns.successor_legal_mask.shape == (3, layout.mask_words)
 
@@ -130,3 +131,9 @@ def test_a_run_that_can_be_no_runs_name_is_refused(run: str) -> None:
     # The name becomes part of the shard's object key, and of SQL's run column from there.
     with pytest.raises(BadRecord, match="run"):
         columns_of(replace(sample_chunk(1), run=run))
+
+
+@pytest.mark.parametrize("agents", [-1, 0, 3, 256])
+def test_rewards_for_another_number_of_agents_are_refused(agents: int) -> None:
+    with pytest.raises(BadRecord, match=r"agents|reward"):
+        columns_of(sample_chunk(1, layout=AGENTS, agents=agents))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
-from fastavro.schema import to_parsing_canonical_form
+from fastavro.schema import fingerprint, to_parsing_canonical_form
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -247,3 +248,35 @@ def test_a_damaged_record_is_a_record_or_a_bad_record(which: int, places: list[t
     except BadRecord:
         return
     assert isinstance(record, Record)
+
+
+RELEASED = sorted((schemas.AVRO_FOLDER / "released").glob("*.avsc"))
+
+
+def test_every_schema_in_use_has_been_kept() -> None:
+    assert {path.name.split(".")[0] for path in RELEASED} == {
+        path.stem for path in schemas.AVRO_FOLDER.glob("*.avsc")
+    }
+
+
+@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.name)
+@given(st.data())
+@settings(max_examples=10)
+def test_records_of_every_released_schema_are_read(path: Path, data: st.DataObject) -> None:
+    released = json.loads(path.read_text())
+    written = {field["name"]: data.draw(values_of(field["type"])) for field in released["fields"]}
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(released, named_schemas={}), written)
+    mark = next(mark for mark, schema in schemas.by_fingerprint().items() if schema.text == path.read_text())
+    record = codec.decode_any(b"\xc3\x01" + mark + out.getvalue())
+    assert type(record).__name__ == released["name"]
+    assert {name: getattr(record, name) for name in written} == written
+
+
+def test_what_an_older_record_lacks_is_its_default() -> None:
+    newest = sample_chunk(1)
+    old = json.loads((schemas.AVRO_FOLDER / "released" / "transition_chunk.1.avsc").read_text())
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(old, named_schemas={}), vars(newest))
+    mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(old), "CRC-64-AVRO"))
+    assert codec.decode_any(b"\xc3\x01" + mark + out.getvalue()) == newest

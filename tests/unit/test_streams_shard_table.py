@@ -11,11 +11,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from chunk_samples import BYTES, FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
+from chunk_samples import (
+    AGENTS,
+    BYTES,
+    FLOATS,
+    NO_MASK,
+    TUPLE,
+    VECTOR,
+    WIDE_MASK,
+    Layout,
+    placed,
+    sample_chunk,
+)
 from streams.records import TransitionChunk
 from streams.shard_table import PlacedChunk, parquet_of, table_of
 
-LAYOUTS = {"floats": FLOATS, "no mask": NO_MASK, "two words": WIDE_MASK, "bytes": BYTES}
+LAYOUTS = {
+    "floats": FLOATS,
+    "no mask": NO_MASK,
+    "two words": WIDE_MASK,
+    "bytes": BYTES,
+    "tuple": TUPLE,
+    "vector": VECTOR,
+    "agents": AGENTS,
+}
+ACTIONS = {"discrete": ("action", "<u4"), "u": ("action_tuple", "<u4"), "f": ("action_vector", "<f4")}
 
 
 def sample_shard(layout: Layout) -> list[PlacedChunk]:
@@ -58,7 +78,11 @@ def expected_rows(
         return values(column, "<u8", words) if words else [None] * count
 
     obs = "obs" if floats else "obs_bytes"
-    action = "action" if layout.action_encoding.startswith("action:discrete") else "action_bytes"
+    action, dtype = next(
+        (column for kind, column in ACTIONS.items() if layout.action_encoding.startswith(f"action:{kind}")),
+        ("action_bytes", ""),
+    )
+    rewards = values(chunk.reward, "<f4", layout.agents)
     mask = "legal_mask" if words <= 1 else "legal_mask_words"
     columns = {
         "log_partition": [partition] * rows,
@@ -71,11 +95,15 @@ def expected_rows(
         "player": values(chunk.player, "u1"),
         "state": pieces(chunk.state, layout.state_bytes),
         obs: observations(chunk.obs),
-        action: values(chunk.action, "<u4")
-        if action == "action"
+        action: values(chunk.action, dtype, layout.action_bytes // 4)
+        if dtype
         else pieces(chunk.action, layout.action_bytes),
         mask: masks(chunk.legal_mask, rows),
-        "reward": values(chunk.reward, "<f4"),
+        **(
+            {"reward": rewards}
+            if layout.agents == 1
+            else {"reward": np.array(rewards, np.float32).sum(axis=1).tolist(), "rewards": rewards}
+        ),
         "terminated": [flag == 1 for flag in chunk.terminated],
         "truncated": [flag == 1 for flag in chunk.truncated],
         "behaviour_log_prob": values(chunk.behaviour_log_prob, "<f4") or [None] * rows,

@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chunk_samples import BYTES, FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
+from chunk_samples import (
+    AGENTS,
+    BYTES,
+    FLOATS,
+    NO_MASK,
+    TUPLE,
+    VECTOR,
+    WIDE_MASK,
+    Layout,
+    placed,
+    sample_chunk,
+)
 from sealed_shards import BUCKET, FolderWarehouse, seal
 from streams import views
 from streams.records import ShardSealed
@@ -89,7 +100,9 @@ def as_bytes(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "layout", [FLOATS, NO_MASK, WIDE_MASK, BYTES], ids=["floats", "no mask", "two words", "bytes"]
+    "layout",
+    [FLOATS, NO_MASK, WIDE_MASK, BYTES, AGENTS],
+    ids=["floats", "no mask", "two words", "bytes", "agents"],
 )
 def test_every_row_has_what_really_followed_it(
     layout: Layout, tmp_path: Path, warehouse: FolderWarehouse
@@ -159,14 +172,19 @@ def test_a_shard_announced_twice_counts_once_with_its_later_record(tmp_path: Pat
     assert views.current([early, late]) == [late]
 
 
-def test_without_shards_the_view_is_empty_and_has_the_same_columns(
+def test_without_shards_the_view_is_empty_and_has_every_column_of_any_game(
     tmp_path: Path, warehouse: FolderWarehouse
 ) -> None:
     def columns(sql: str) -> dict[str, str]:
         return {name: kind for name, kind, *_ in warehouse.execute(f"DESCRIBE {sql}").fetchall()}
 
-    full = columns(transitions([seal(tmp_path, sample_log(FLOATS)[0])]))
-    assert columns(transitions([])) == full
+    full = {}
+    for layout in (FLOATS, WIDE_MASK, BYTES, TUPLE, VECTOR, AGENTS):
+        kinds = columns(transitions([seal(tmp_path, sample_log(layout)[0])]))
+        full |= {name: kind for name, kind in kinds.items() if not name.startswith(("next_", "successor_"))}
+    empty = columns(transitions([]))
+    assert {name: empty[name] for name in full} == full
+    assert all(name in full or name.startswith(("next_", "successor_")) for name in empty)
     assert warehouse.rows(transitions([])) == []
 
 
@@ -176,7 +194,15 @@ def test_without_shards_there_are_no_episodes(warehouse: FolderWarehouse) -> Non
 
 
 def test_games_of_different_encodings_stand_in_one_view(tmp_path: Path, warehouse: FolderWarehouse) -> None:
-    layouts = {"floats": FLOATS, "wide": WIDE_MASK, "none": NO_MASK, "bytes": BYTES}
+    layouts = {
+        "floats": FLOATS,
+        "wide": WIDE_MASK,
+        "none": NO_MASK,
+        "bytes": BYTES,
+        "tuple": TUPLE,
+        "vector": VECTOR,
+        "agents": AGENTS,
+    }
     shards = [
         seal(tmp_path, [placed(sample_chunk(at, layout=layout, env_id=name, run=f"run-{name}"), 0, at)])
         for at, (name, layout) in enumerate(layouts.items())
