@@ -73,12 +73,12 @@ runs *options: _environment
 games *options: _environment
     @cartridge games {{ options }}
 
-# everything that CI checks: style, types, generated files, all tests; or some tests: just test tests/unit
+# everything that CI checks: style, types, generated files, the engine's contract, all tests; or some tests: just test tests/unit
 [group('develop')]
 [no-exit-message]
 [positional-arguments]
 test *options: _environment
-    @if [ $# -eq 0 ]; then "{{ just_executable() }}" --justfile "{{ justfile() }}" lint types drift; fi; python -m pytest "$@"
+    @if [ $# -eq 0 ]; then "{{ just_executable() }}" --justfile "{{ justfile() }}" lint types drift proto; fi; python -m pytest "$@"
 
 # the same by the name that other projects use
 [group('develop')]
@@ -110,6 +110,17 @@ generate: _environment
 [group('develop')]
 drift: _environment
     @python proto/generate.py --check
+
+# lints proto/ and refuses what breaks clients of proto/released/
+[group('develop')]
+proto: _environment
+    @python -m cartridge.stack.buf lint proto
+    @python -m cartridge.stack.buf breaking proto --against proto/released
+
+# on a release: the proto of now becomes the one that later changes are compared with
+[group('develop')]
+release-proto: proto
+    @python proto/release.py
 
 # resolves requirements.in and the native stack's parts anew, with hashes
 [group('develop')]

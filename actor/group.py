@@ -17,6 +17,7 @@ from actor.errors import ActorError
 from actor.policy import Policy
 from actor.recorder import Recorder
 from engine.client import StepReply
+from games.choices import Choices
 from games.contract import GameSpec, Positions
 from streams.records import EpisodeChunk, RunSpec
 
@@ -75,7 +76,10 @@ class Group:
         self._key = np.uint64(identity.key(number))
         self._seeds = np.uint64(identity.key(GROUPS + number))
         self.positions = start
-        self.actions = np.zeros(rows, np.uint32)
+        self._choices = Choices(game)
+        decisions = rows * self._choices.agents
+        self._chosen = np.zeros(decisions, np.uint32)
+        self.action_bytes = self._choices.encode(self._chosen)  # u8[N, A], as the engine takes them
         self.recorder = Recorder(game, environments=rows, steps=run.chunk_steps)
         self._counter = 0
         self._episodes = rows
@@ -84,8 +88,8 @@ class Group:
         )
         self._step = np.zeros(rows, np.int32)
         self._returns = np.zeros((rows, game.players), np.float32)
-        self._greedy_rows = np.zeros(rows, np.int64)
-        self._greedy_obs = np.zeros((rows, game.obs_size), np.float32)
+        self._greedy_rows = np.zeros(decisions, np.int64)
+        self._greedy_obs = np.zeros((decisions, self._choices.obs_size), np.float32)
         room = rows * run.chunk_steps
         self._ended = _Ended(
             np.zeros(room, np.int64),
@@ -95,32 +99,30 @@ class Group:
             np.zeros(room, np.int64),
         )
 
-    @property
-    def action_bytes(self) -> npt.NDArray[np.uint8]:
-        """The chosen actions as the engine takes them, u8[N, A]."""
-        return self.actions.view(np.uint8).reshape(len(self.actions), 4)
-
     def reset_seeds(self) -> npt.NDArray[np.uint64]:
         """Seeds u64[N] for the episodes that the coming step may begin."""
         base = np.uint64(kernels.mix(np.uint64(self._seeds ^ np.uint64(self._counter))))
         with np.errstate(over="ignore"):
-            return base + np.arange(len(self.actions), dtype=np.uint64)
+            return base + np.arange(len(self.positions), dtype=np.uint64)
 
     def choose(self, policy: Policy) -> None:
         """Chooses every environment's action, and records the decision."""
         at = self.positions
+        legal = self._choices.legal(at.legal_masks)
         greedy = kernels.explore(
-            at.legal_masks,
+            legal,
             self._key,
             np.uint64(self._counter),
             float(self._run.exploration),
-            self.actions,
+            self._chosen,
             self._greedy_rows,
         )
         if greedy:
-            kernels.gather_rows(at.obs, self._greedy_rows, greedy, self._greedy_obs)
+            obs = self._choices.observations(at.obs)
+            kernels.gather_rows(obs, self._greedy_rows, greedy, self._greedy_obs)
             values = policy.values(self._greedy_obs[:greedy])
-            kernels.best_legal(values, at.legal_masks, self._greedy_rows, greedy, self.actions)
+            kernels.best_legal(values, legal, self._greedy_rows, greedy, self._chosen)
+        self.action_bytes = self._choices.encode(self._chosen)
         if self.recorder.steps == 0:
             self.recorder.first_step_s = time.monotonic()
         self.recorder.decide(
@@ -140,7 +142,7 @@ class Group:
         room = slice(ended.count, None)
         closed = kernels.keep_books(
             self.positions.players,
-            reply.rewards,
+            reply.rewards.reshape(len(self.positions), -1),
             reply.terminated,
             reply.truncated,
             int(self._game.zero_sum),

@@ -123,7 +123,7 @@ def best_legal(
 
 
 @kernel(
-    "i64(in u8[1], in f32[1], in u8[1], in u8[1], u8, i64, i64, i64, i64[1], i32[1], f32[2],"
+    "i64(in u8[1], in f32[2], in u8[1], in u8[1], u8, i64, i64, i64, i64[1], i32[1], f32[2],"
     " i64[1], i32[1], f32[2], u8[1])"
 )
 def keep_books(
@@ -146,7 +146,8 @@ def keep_books(
     """Counts one step of every environment, and closes the books of the episodes that it ended.
 
     Args:
-        players, rewards, terminated, truncated: [N], who acted and what came of it.
+        players, terminated, truncated: [N], who acted and what came of it.
+        rewards: f32[N, 1], to who acted, or f32[N, P], to each of several who acted at once.
         zero_sum: 1 if what one player gains the others lose in equal parts.
         first_id, id_stride, numbered: the next episode's id is first_id + id_stride * numbered.
         episode_now, step_now: inout i64[N], i32[N], each environment's episode and its next step.
@@ -158,13 +159,16 @@ def keep_books(
     """
     ended = 0
     seats = returns_now.shape[1]
+    each = rewards.shape[1] == seats
     for row in range(len(players)):
         player = players[row]
         for seat in range(seats):
-            if seat == player:
-                returns_now[row, seat] += rewards[row]
+            if each:
+                returns_now[row, seat] += rewards[row, seat]
+            elif seat == player:
+                returns_now[row, seat] += rewards[row, 0]
             elif zero_sum:
-                returns_now[row, seat] -= rewards[row] / np.float32(seats - 1)
+                returns_now[row, seat] -= rewards[row, 0] / np.float32(seats - 1)
         step_now[row] += np.int32(1)
         if terminated[row] or truncated[row]:
             ended_episode[ended] = episode_now[row]

@@ -22,6 +22,7 @@ from actor.weights import Announced
 from cartridge import logs
 from engine.client import EngineClient, StepReply, StepStream
 from engine.errors import EngineError, EngineUnavailable
+from games.choices import Choices
 from games.contract import GameSpec
 from streams.records import TransitionChunk
 
@@ -51,6 +52,8 @@ class Player:
         self._client = client
         self._publisher = publisher
         self._game: GameSpec = client.capabilities(run.env_id)
+        self._choices = Choices(self._game)
+        self._hint = bytes.fromhex(run.hint)
         self._groups = [self._start(number) for number in range(GROUPS)]
         self._in_flight: list[Group] = []  # in the order of sending
         self._allowance = Allowance(actors=run.actors)
@@ -66,7 +69,7 @@ class Player:
         seeds = np.uint64(self.identity.key(2 * GROUPS + number)) ^ np.arange(
             run.environments, dtype=np.uint64
         )
-        start = self._client.reset_batch(run.env_id, seeds)
+        start = self._client.reset_batch(run.env_id, seeds, self._hint)
         return Group(self.identity, self._game, number=number, start=start)
 
     @property
@@ -103,15 +106,16 @@ class Player:
         """Takes new weights between two steps; what the old ones chose is completed and published first."""
         if announced in (self._announced, self._refused):
             return
-        game, policy = self._game, announced.policy
-        if policy.obs_floats != game.obs_size or (game.mask_words and policy.actions > 64 * game.mask_words):
+        choices, policy = self._choices, announced.policy
+        if policy.obs_floats != choices.obs_size or policy.actions != choices.count:
             self._refused = announced
             metrics.WEIGHTS_REFUSED.inc()
             _log.error(
                 "weights_refused",
                 run=self.identity.run.run,
                 weights_version=policy.version,
-                reason=f"they take {policy.obs_floats} floats: {game.env_id} observes {game.obs_size}",
+                reason=f"they take {policy.obs_floats} floats and value {policy.actions} choices: "
+                f"{self._game.env_id} has {choices.obs_size} and {choices.count}",
             )
             return
         self._settle()
@@ -137,13 +141,13 @@ class Player:
     def _send(self, group: Group) -> None:
         if self._announced is None:
             raise RuntimeError("a group cannot choose before there are weights")
-        self._allowance.spend(len(group.actions))
+        self._allowance.spend(len(group.positions))
         group.choose(self._announced.policy)
         self._in_flight.append(group)
         self._transmit(self._open(), group)
 
     def _transmit(self, stream: StepStream, group: Group) -> None:
-        stream.send(group.positions.states, group.action_bytes, group.reset_seeds())
+        stream.send(group.positions.states, group.action_bytes, group.reset_seeds(), reset_hint=self._hint)
 
     def _open(self) -> StepStream:
         """The stream; a new one sends again what is in flight, but for the newest, which is the caller's."""
@@ -170,9 +174,9 @@ class Player:
     def _take(self, group: Group, reply: StepReply) -> None:
         ended = group.take(reply)
         run = self.identity.run.run
-        self.totals.transitions += len(group.actions)
+        self.totals.transitions += len(group.positions)
         self.totals.episodes += ended
-        metrics.STEPS.labels(run).inc(len(group.actions))
+        metrics.STEPS.labels(run).inc(len(group.positions))
         metrics.EPISODES.labels(run).inc(ended)
 
     def _drop_stream(self) -> None:
@@ -203,6 +207,7 @@ class Player:
                 obs_encoding=game.encoding.obs,
                 schema_version=game.encoding.schema_version,
                 count=rows.count,
+                agents=game.reward_width,
                 behaviour_log_prob=b"",  # the greedy policy with random moves has none worth keeping
                 **rows.columns,
             )

@@ -43,7 +43,7 @@ class Recorder:
         self._obs = np.zeros((*shape, spec.obs_size), np.float32)
         self._action = np.zeros((*shape, spec.action_bytes), np.uint8)
         self._mask = np.zeros((*shape, spec.mask_words), np.uint64)
-        self._reward = np.zeros(shape, np.float32)
+        self._reward = np.zeros((*shape, spec.reward_width) if spec.agents else shape, np.float32)
         self._terminated = np.zeros(shape, np.uint8)
         self._truncated = np.zeros(shape, np.uint8)
         self._time = np.zeros(shape, np.int64)
@@ -156,7 +156,7 @@ class Recorder:
 def _row_bytes(spec: GameSpec) -> int:
     """The most that one row can add to a message."""
     twice = spec.state_bytes + 4 * spec.obs_size + 8 * spec.mask_words + 1  # what a successor has as well
-    return 2 * twice + spec.action_bytes + 26
+    return 2 * twice + spec.action_bytes + 4 * spec.reward_width + 22
 
 
 def _as_bytes(column: npt.NDArray[np.float32] | npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:

@@ -1,231 +1,327 @@
-"""`cartridge games`: what games there are, what one is, and a game against a person.
+"""`cartridge games`: what games there are, what one is, a game against a person, and the checks of a game's author.
 
-In: a command line; moves on standard input. Out: tables and boards on standard output, an exit code.
-Invariant: a move that is not understood or not legal changes nothing: one line says why, and it is asked for again.
+In: a command line. Out: tables and pictures on standard output or in files, an exit code.
+Invariant: bad input is one line and exit code 2; a game that breaks the contract is one line and exit code 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import sys
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from cartridge.errors import UsageError
+from cartridge import games_play
+from cartridge.errors import CartridgeError, UsageError
 from cartridge.settings import Settings
 from games import registry
-from games.contract import Discrete, Game, GameSpec, Positions, encode_discrete
-from games.errors import BadActionText, IllegalAction, UnknownGame
+from games.contract import Box, Discrete, Game, GameSpec, Positions
+from games.errors import BadHint, GameError
+from games.render.plan import LIGHT, RenderSpec
 
-# Observations f32[N, O] and legal masks u64[N, W] to actions i64[N].
-Policy = Callable[[npt.NDArray[np.float32], npt.NDArray[np.uint64]], npt.NDArray[np.int64]]
-
-RANDOM = "random"
-_LEAVE = ("quit", "exit", "q")
-_INTERRUPTED = 130
+_ENGINE_PATIENCE_S = 3.0
+_SEEDS = 2**64
+_CHECK_WIDTH, _TIMES_WIDTH = 24, 10
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `games` with `list` (also without a word), `show GAME` and `play GAME`."""
-    parser = commands.add_parser("games", help="the games that there are: list, show, play")
-    parser.set_defaults(handler=_list)
+    """Adds `games` with `list` (also without a word), `show GAME`, `play GAME` and `check GAME`."""
+    parser = commands.add_parser("games", help="the games that there are: list, show, play, check")
+    parser.set_defaults(handler=_list, engine=False)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
-    actions.add_parser("list", help="a table of all games").set_defaults(handler=_list)
-    show = actions.add_parser("show", help="everything about one game")
-    show.add_argument("game", help="its name, e.g. tictactoe")
-    show.set_defaults(handler=_show)
-    play = actions.add_parser("play", help="play against random moves or a trained policy")
-    play.add_argument("game", help="its name, e.g. tictactoe")
+    listing = actions.add_parser("list", help="a table of all games")
+    listing.add_argument(
+        "--engine", action="store_true", help="ask the running engine, and say what it refuses"
+    )
+    listing.set_defaults(handler=_list)
+    _add_show(actions)
+    _add_play(actions)
+    check = _add_game(actions, "check", "hold a game against the contract and its own claims", _check)
+    check.add_argument("--seed", type=int, default=1, help="of the episodes and of the moves (default: 1)")
+    check.add_argument("--rows", type=int, default=64, help="episodes that are played at once (default: 64)")
+    check.add_argument("--steps", type=int, default=1000, help="most steps of an episode (default: 1000)")
+    check.add_argument(
+        "--hint",
+        action="append",
+        default=[],
+        metavar="HEX",
+        help="a reset hint that it should understand; repeatable",
+    )
+
+
+def _add_game(actions: Any, name: str, what: str, handler: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=what)
+    parser.add_argument("game", help="its name, e.g. tictactoe")
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def _add_show(actions: Any) -> None:
+    show = _add_game(actions, "show", "everything about one game, and its start", _show)
+    show.add_argument("--json", action="store_true", help="its capabilities as JSON, without the board")
+    show.add_argument("--svg", type=Path, metavar="FILE", help="a picture of the start")
+    show.add_argument("--png", type=Path, metavar="FILE", help="a picture of the start")
+    show.add_argument("--cell", type=int, default=48, metavar="PIXELS", help="side of a cell (default: 48)")
+    show.add_argument("--as", dest="sight", metavar="AGENT", help="as this agent or player sees it")
+    show.add_argument("--seed", type=int, default=0, help="of the start (default: 0)")
+    show.add_argument("--hint", default="", metavar="HEX", help="a reset hint, in hexadecimal digits")
+
+
+def _add_play(actions: Any) -> None:
+    play = _add_game(actions, "play", "play against random moves or a trained policy", _play)
     play.add_argument(
-        "--against", default=RANDOM, metavar="RUN", help="a run's newest policy (default: random moves)"
+        "--against",
+        default=games_play.RANDOM,
+        metavar="RUN",
+        help="a run's newest policy (default: random moves)",
     )
     play.add_argument("--player", type=int, default=1, help="which player you are: 1 begins (default), 2 ...")
+    play.add_argument("--agent", metavar="AGENT", help="which agent you are, of several who move at once")
     play.add_argument(
         "--seed", type=int, default=None, help="of the game and of random moves (default: another each time)"
     )
-    play.set_defaults(handler=_play)
+    play.add_argument("--hint", default="", metavar="HEX", help="a reset hint, in hexadecimal digits")
+    play.add_argument(
+        "--colour",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="of the board (default: at a terminal)",
+    )
 
 
 def _list(parsed: argparse.Namespace, settings: Settings) -> int:
-    del parsed, settings
+    specs, refused = _engine_games(settings) if parsed.engine else _games_here()
     rows = [("GAME", "PLAYERS", "ACTIONS", "LONGEST", "OBSERVATION", "KIND")]
-    for env_id in registry.names():
-        spec = registry.get(env_id).spec
+    for spec in specs:
+        kind = ", ".join(_kind(spec))
         rows.append(
-            (
-                env_id,
-                str(spec.players),
-                _actions(spec),
-                str(spec.max_horizon),
-                spec.encoding.obs,
-                ", ".join(_kind(spec)),
-            )
+            (spec.env_id, _players(spec), actions_text(spec), str(spec.max_horizon), spec.encoding.obs, kind)
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         _say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for name, reason in sorted(refused.items()):
+        _say(f"{name} is refused: {reason}")
     return 0
+
+
+def _games_here() -> tuple[list[GameSpec], dict[str, str]]:
+    return [registry.get(env_id).spec for env_id in registry.names()], registry.broken()
+
+
+def _engine_games(settings: Settings) -> tuple[list[GameSpec], dict[str, str]]:
+    """The games of the running engine, and why it refuses some."""
+    from engine import capabilities
+    from engine.client import EngineClient
+    from engine.stubs import engine_pb2 as pb
+
+    with EngineClient(settings.engine, timeout_s=_ENGINE_PATIENCE_S) as client:
+        answer = client.unary("ListGames", pb.ListGamesRequest, pb.ListGamesResponse)(pb.ListGamesRequest())
+    refused = {game.env_id: game.reason for game in (*answer.poisoned, *answer.broken)}
+    return [capabilities.from_message(game) for game in answer.games], refused
 
 
 def _show(parsed: argparse.Namespace, settings: Settings) -> int:
     del settings
-    game = _game(parsed.game)
-    spec = game.spec
-    facts = {
+    game = find(parsed.game)
+    state = start(game, parsed.seed, parsed.hint).states.tobytes()
+    sight = None if parsed.sight is None else games_play.seat(game.spec, parsed.sight, "--as")
+    try:
+        plan = game.plan(state, RenderSpec(cell_px=parsed.cell, viewpoint=sight, palette=LIGHT))
+        _write_pictures(parsed, plan)
+    except GameError as error:
+        raise UsageError(f"game {parsed.game!r}: {error}") from error
+    if parsed.json:
+        _say(json.dumps(facts(game.spec), indent=2))
+        return 0
+    for name, value in _described(game.spec).items():
+        _say(f"{name:16}{value}")
+    _say("")
+    from games.render.terminal import terminal
+
+    _say(terminal(plan) if sight is not None else game.render_text(state))
+    return 0
+
+
+def _write_pictures(parsed: argparse.Namespace, plan: Any) -> None:
+    from games.render.png import png
+    from games.render.svg import svg
+
+    try:
+        if parsed.svg is not None:
+            parsed.svg.write_text(svg(plan), "utf-8")
+        if parsed.png is not None:
+            parsed.png.write_bytes(png(plan))
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename}: cannot be written ({error.strerror}); choose another file"
+        ) from error
+
+
+def facts(spec: GameSpec) -> dict[str, Any]:
+    """A game's capabilities as what JSON can hold; bounds that there are not are null."""
+    space: dict[str, Any] = {"kind": type(spec.action_space).__name__}
+    match spec.action_space:
+        case Discrete(n):
+            space["n"] = n
+        case Box(low, high, shape):
+            bounds = {"low": low, "high": high}
+            finite = {
+                name: [value if math.isfinite(value) else None for value in row]
+                for name, row in bounds.items()
+            }
+            space |= {**finite, "shape": list(shape)}
+        case multi:
+            space["nvec"] = list(multi.nvec)
+    agents = [
+        {
+            "name": agent.name,
+            "loadout": agent.loadout,
+            "actions": agent.actions,
+            "obs_shape": list(agent.obs_shape),
+        }
+        for agent in spec.agents
+    ]
+    encoding = spec.encoding
+    return {
+        "env_id": spec.env_id,
+        "build_id": spec.build_id,
+        "encoding": {"state": encoding.state, "action": encoding.action, "obs": encoding.obs},
+        "schema_version": encoding.schema_version,
+        "decodes": list(spec.decodes),
+        "action_space": space,
+        "players": spec.players,
+        "agents": agents,
+        "obs_shape": list(spec.obs_shape),
+        "state_bytes": spec.state_bytes,
+        "action_bytes": spec.action_bytes,
+        "mask_words": spec.mask_words,
+        "max_horizon": spec.max_horizon,
+        "preferred_batch": spec.preferred_batch,
+        "zero_sum": spec.zero_sum,
+        "perfect_information": spec.perfect_information,
+        "stochastic": spec.stochastic,
+        "hint": spec.hint,
+        "grid": None if spec.grid is None else list(spec.grid),
+    }
+
+
+def _described(spec: GameSpec) -> dict[str, str]:
+    """A game's capabilities in lines for people."""
+    said = {
         "game": spec.env_id,
         "build": spec.build_id,
         "players": str(spec.players),
         "kind": ", ".join(_kind(spec)),
-        "actions": _actions(spec),
+        "actions": actions_text(spec),
         "longest episode": f"{spec.max_horizon} steps",
         "state": f"{spec.encoding.state}, {spec.state_bytes} bytes",
         "action": f"{spec.encoding.action}, {spec.action_bytes} bytes",
         "observation": f"{spec.encoding.obs}, shape {list(spec.obs_shape)}",
+        "legal mask": f"{spec.mask_words} words of 64 actions"
+        if spec.mask_words
+        else "none: every action is legal",
         "schema version": str(spec.encoding.schema_version),
         "preferred batch": str(spec.preferred_batch),
+        "reset hint": spec.hint or "takes none",
     }
-    for name, value in facts.items():
-        _say(f"{name:16}{value}")
-    _say("")
-    _say(game.render_text(game.reset(np.zeros(1, np.uint64)).states.tobytes()))
-    return 0
+    for number, agent in enumerate(spec.agents, 1):
+        said[f"agent {number}"] = (
+            f"{agent.name}, a {agent.loadout}: {agent.actions} actions, observation {list(agent.obs_shape)}"
+        )
+    if spec.decodes:
+        said["older states"] = ", ".join(spec.decodes)
+    if spec.grid:
+        said["lines of sight"] = f"on {spec.grid[0]} x {spec.grid[1]} cells"
+    return said
 
 
 def _play(parsed: argparse.Namespace, settings: Settings) -> int:
-    game = _game(parsed.game)
-    spec = game.spec
-    if not isinstance(spec.action_space, Discrete):
-        raise UsageError(
-            f"game {parsed.game!r} has {_actions(spec)}: only games of discrete actions are played here"
-        )
-    if not 1 <= parsed.player <= spec.players:
-        raise UsageError(f"--player {parsed.player}: {parsed.game} has players 1 to {spec.players}")
+    game = find(parsed.game)
+    person = games_play.person(game.spec, player=parsed.player, agent=parsed.agent)
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if parsed.seed is None else parsed.seed
-    if not 0 <= seed < 2**64:
-        raise UsageError(f"--seed {seed}: it must be 0 to 2**64 - 1")
-    policy = random_policy(spec, seed) if parsed.against == RANDOM else _trained(settings, parsed.against)
-    _say(f"You are player {parsed.player}, against {parsed.against}. Type a move, or quit.")
-    try:
-        return play(game, policy, person=parsed.player - 1, seed=seed)
-    except KeyboardInterrupt:
-        _say("\nLeft the game.")
-        return _INTERRUPTED
+    position = start(game, seed, parsed.hint)
+    policy = games_play.opponent(game, parsed.against, seed=seed, settings=settings)
+    colour = parsed.colour == "always" or (parsed.colour == "auto" and sys.stdout.isatty())
+    table = games_play.Table(game, policy, person, colour=colour)
+    against = f"against {parsed.against}" if game.spec.players > 1 else "alone"
+    table.say(f"You are {table.name}, {against} (seed {seed}). Type a move, ? for help, or quit.")
+    return table.play(position)
 
 
-def play(game: Game, policy: Policy, *, person: int, seed: int) -> int:
-    """One episode between a person and a policy, on standard input and output.
+def _check(parsed: argparse.Namespace, settings: Settings) -> int:
+    del settings
+    from games.conformance import CHECKS, Nonconformity, Trial, run_checks
 
-    Args:
-        game: of discrete actions.
-        policy: moves for all other players.
-        person: the person's player number, from 0.
-        seed: of the episode.
-
-    Returns:
-        The exit code: 0, also where the person leaves early.
-    """
-    position = game.reset(np.array([seed], np.uint64))
-    while True:
-        _say("")
-        _say(game.render_text(position.states.tobytes()))
-        mover = int(position.players[0])
-        if mover == person:
-            action = _ask(game, position)
-            if action is None:
-                _say("Left the game.")
-                return 0
-        else:
-            action = encode_discrete(policy(position.obs, position.legal_masks)).tobytes()
-            _say(f"player {mover + 1} plays {game.action_text(action)}")
-        outcome = game.step(position.states, _row(action))
-        position = outcome.positions
-        if outcome.terminated[0] or outcome.truncated[0]:
-            _say("")
-            _say(game.render_text(position.states.tobytes()))
-            _say(_verdict(float(outcome.rewards[0]), mine=mover == person))
-            return 0
-
-
-def random_policy(spec: GameSpec, seed: int) -> Policy:
-    """Uniform over the legal actions; the same seed plays the same moves."""
-    generator = np.random.default_rng(seed)
-    bits = np.arange(64, dtype=np.uint64)
-
-    def policy(obs: npt.NDArray[np.float32], legal_masks: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        del obs
-        legal = (legal_masks[:, :, None] >> bits & np.uint64(1)).reshape(
-            len(legal_masks), 64 * spec.mask_words
+    game = find(parsed.game)
+    if parsed.rows < 2 or parsed.steps < 1 or parsed.seed < 0:
+        raise UsageError(
+            f"--rows {parsed.rows} --steps {parsed.steps} --seed {parsed.seed}: give at least 2, 1 and 0"
         )
-        chosen: npt.NDArray[np.int64] = np.argmax(legal * generator.uniform(0.5, 1.0, legal.shape), axis=1)
-        return chosen
-
-    return policy
-
-
-def _ask(game: Game, position: Positions) -> bytes | None:
-    """A legal action from the person, None where they leave."""
-    while True:
-        sys.stdout.write("your move> ")
-        sys.stdout.flush()
-        line = sys.stdin.readline()
-        if not sys.stdin.isatty():
-            _say(line.strip())  # what a terminal would have echoed
-        if not line or line.strip().lower() in _LEAVE:
-            if not line and sys.stdin.isatty():
-                _say("")
-            return None
+    hints = tuple(_bytes(hint) for hint in parsed.hint)
+    trial = Trial(game, parsed.seed, parsed.rows, parsed.steps, hints=hints, processes=2)
+    _say(f"{game.spec.env_id}, build {game.spec.build_id}, seed {parsed.seed}")
+    _say(f"{'CHECK':{_CHECK_WIDTH}}{'LOOKED AT':>{_TIMES_WIDTH}}  NOTE")
+    done = run_checks(trial)
+    for name in CHECKS:
+        if sys.stdout.isatty():  # what is being looked at, until its line replaces it
+            sys.stdout.write(f"{name} ...\r")
+            sys.stdout.flush()
         try:
-            action = game.parse_action(line)
-            game.step(position.states, _row(action))
-        except BadActionText as error:
-            _say(str(error))
-        except IllegalAction as error:
-            why = error.reason.partition(";")[0]
-            _say(f"move {line.strip()!r}: {why}; you may play {', '.join(_legal(game, position))}")
-        else:
-            return action
+            checked = next(done)
+        except Nonconformity as finding:
+            _say(f"{name:{_CHECK_WIDTH}}{'broken':>{_TIMES_WIDTH}}")
+            raise CartridgeError(str(finding)) from finding
+        _say(f"{name:{_CHECK_WIDTH}}{checked.times:{_TIMES_WIDTH},}  {checked.note}".rstrip())
+    _say(f"{game.spec.env_id} conforms: {len(CHECKS)} checks.")
+    return 0
 
 
-def _legal(game: Game, position: Positions) -> list[str]:
-    """The legal actions of one position in words."""
-    words = position.legal_masks[0]
-    found = [
-        64 * index + bit for index, word in enumerate(words) for bit in range(64) if int(word) >> bit & 1
-    ]
-    return [game.action_text(encode_discrete(np.array([action])).tobytes()) for action in found]
-
-
-def _verdict(reward: float, *, mine: bool) -> str:
-    if reward == 0:
-        return "Nobody wins."
-    return "You win." if mine == (reward > 0) else "You lose."
-
-
-def _row(action: bytes) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(action, np.uint8).reshape(1, -1)
-
-
-def _trained(settings: Settings, run: str) -> Policy:
-    # Kafka and the object store are asked only for who asks for a trained opponent.
-    from cartridge.policies import load_policy
-
-    policy: Policy = load_policy(settings, run)
-    return policy
-
-
-def _game(env_id: str) -> Game:
+def find(env_id: str) -> Game:
+    """The game of that name. Raises UsageError when there is none, or it cannot be made."""
     try:
         return registry.get(env_id)
-    except UnknownGame as error:
-        raise UsageError(f"game {env_id!r}: there is none; choose one of {', '.join(error.known)}") from error
+    except GameError as error:
+        if env_id in registry.names() or env_id in registry.broken():
+            raise UsageError(f"game {env_id!r}: {error}") from error
+        known = ", ".join(registry.names())
+        raise UsageError(f"game {env_id!r}: there is none; choose one of {known}") from error
 
 
-def _actions(spec: GameSpec) -> str:
-    space: Any = spec.action_space
-    return f"{space.n} discrete" if isinstance(space, Discrete) else type(space).__name__
+def start(game: Game, seed: int, hint: str) -> Positions:
+    """The first position. Raises UsageError for a seed or hint that is none."""
+    if not 0 <= seed < _SEEDS:
+        raise UsageError(f"--seed {seed}: it must be 0 to 2**64 - 1")
+    try:
+        return game.reset(np.array([seed], np.uint64), _bytes(hint))
+    except BadHint as error:
+        raise UsageError(f"--hint {hint}: {error}") from error
+
+
+def _bytes(hint: str) -> bytes:
+    try:
+        return bytes.fromhex(hint)
+    except ValueError as error:
+        raise UsageError(f"--hint {hint!r}: give bytes in hexadecimal digits, such as 0505") from error
+
+
+def actions_text(spec: GameSpec) -> str:
+    """An action space in a few words, e.g. "9 discrete"."""
+    match spec.action_space:
+        case Discrete(n):
+            return f"{n} discrete"
+        case Box(shape=shape):
+            return f"box of {'x'.join(map(str, shape)) or '1'}"
+        case multi:
+            return "x".join(map(str, multi.nvec)) + " discrete"
+
+
+def _players(spec: GameSpec) -> str:
+    return f"{spec.players} at once" if spec.agents else str(spec.players)
 
 
 def _kind(spec: GameSpec) -> list[str]:

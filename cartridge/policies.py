@@ -18,6 +18,10 @@ from cartridge import runs
 from cartridge.errors import UsageError
 from cartridge.objects import ObjectMissing, ObjectStore
 from cartridge.settings import Settings
+from games import registry
+from games.choices import Choices
+from games.contract import Positions
+from games.errors import GameError
 from streams import checkpoint
 from streams.checkpoint import Manifest
 
@@ -59,16 +63,30 @@ def load_checkpoint(settings: Settings, run: str, *, version: int | None = None)
     )
 
 
-def load_policy(
-    settings: Settings, run: str
-) -> Callable[[npt.NDArray[np.float32], npt.NDArray[np.uint64]], npt.NDArray[np.int64]]:
-    """The greedy policy of `run`: observations f32[N, O] and legal masks u64[N, W] to actions i64[N]."""
-    policy = load_checkpoint(settings, run).policy
+def load_policy(settings: Settings, run: str) -> Callable[[Positions], npt.NDArray[np.uint8]]:
+    """The greedy policy of `run`: N positions to the actions u8[N, A] that it takes in them.
 
-    def act(obs: npt.NDArray[np.float32], legal: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        actions = np.zeros(len(obs), np.uint32)
-        rows = np.arange(len(obs), dtype=np.int64)
-        kernels.best_legal(policy.values(obs), legal, rows, len(obs), actions)
-        return actions.astype(np.int64)
+    Raises UsageError when there is none, or when it is of a game that is not here.
+    """
+    found = load_checkpoint(settings, run)
+    try:
+        spec = registry.get(found.manifest.env_id).spec
+    except GameError as error:
+        raise UsageError(f"run is {run!r}: {error}") from error
+    choices, policy = Choices(spec), found.policy
+    if (policy.obs_floats, policy.actions) != (choices.obs_size, choices.count):
+        raise UsageError(
+            f"run is {run!r}: its network takes {policy.obs_floats} floats and values {policy.actions} choices;"
+            f" {spec.env_id} has {choices.obs_size} and {choices.count}"
+        )
+
+    def act(position: Positions) -> npt.NDArray[np.uint8]:
+        legal = choices.legal(position.legal_masks)
+        chosen = np.zeros(len(legal), np.uint32)
+        rows = np.arange(len(legal), dtype=np.int64)
+        kernels.best_legal(
+            policy.values(choices.observations(position.obs)), legal, rows, len(legal), chosen
+        )
+        return choices.encode(chosen)
 
     return act

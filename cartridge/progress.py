@@ -100,8 +100,25 @@ class RunView:
         return [status for _, status in sorted(found.items())]
 
     def evaluation(self, name: str) -> float | None:
-        """A figure of the newest weights' evaluation."""
-        return None if self.weights is None else self.weights.evaluation.get(name)
+        """A figure of the newest weights' evaluation, or of the last that were evaluated for it."""
+        found = None if self.weights is None else self.weights.evaluation.get(name)
+        learner = self.newest.get("learner")
+        return found if found is not None or learner is None else learner.numbers.get(name)
+
+    def _worth(self) -> tuple[str, str]:
+        """What the weights are worth: by every line of play, or by the episodes that were played."""
+        strength, score = self.evaluation("strength"), self.evaluation("return_mean")
+        if strength is not None:
+            lost = [self.evaluation(f"lost_as_{seat}") or 0.0 for seat in ("first", "second")]
+            return "strength", (
+                f"{strength:.2%} of lines not lost (lost as first {lost[0]:.0f}, as second {lost[1]:.0f})"
+            )
+        if score is None:
+            return "strength", "-"
+        low, high, length = (
+            self.evaluation(name) or 0.0 for name in ("return_min", "return_max", "length_mean")
+        )
+        return "return, greedy", f"{score:.2f} (from {low:.2f} to {high:.2f}, {length:.1f} steps an episode)"
 
     def figures(self) -> list[tuple[str, str]]:
         """What is shown, in the order of the data's way."""
@@ -110,8 +127,6 @@ class RunView:
             f"v{status.weights_version}" for status in self.actors if status.weights_version >= 0
         )
         version = "-" if self.weights is None else f"v{self.weights.version}"
-        strength = self.evaluation("strength")
-        lost = [self.evaluation(f"lost_as_{seat}") for seat in ("first", "second")]
         return [
             ("transitions/s", f"{self.transitions_per_s:,.0f}"),
             ("transitions", f"{self.actors_sum('transitions_total'):,.0f}"),
@@ -125,12 +140,7 @@ class RunView:
                 "weights",
                 f"{version} (actors play {played or '-'}, {max(lags, default=0) * 1000:.0f} ms after)",
             ),
-            (
-                "strength",
-                "-"
-                if strength is None or lost[0] is None or lost[1] is None
-                else f"{strength:.2%} of lines not lost (lost as first {lost[0]:.0f}, as second {lost[1]:.0f})",
-            ),
+            self._worth(),
         ]
 
 

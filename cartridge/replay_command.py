@@ -99,7 +99,8 @@ def _print(steps: list[LoggedStep], *, run: str, episode: int) -> None:
         )
         console.print(_indented(game.render_text(columns.state[row].tobytes())), markup=False)
         action = game.action_text(columns.action[row].tobytes())
-        console.print(f"  plays {action}   reward {columns.reward[row]:g}", markup=False)
+        rewards = " ".join(f"{reward:g}" for reward in columns.reward[row : row + 1].reshape(-1))
+        console.print(f"  plays {action}   reward {rewards}", markup=False)
     last = steps[-1]
     ended = "terminated" if last.columns.terminated[last.row] else "truncated"
     over = last.columns.terminated[last.row] or last.columns.truncated[last.row]

@@ -98,7 +98,7 @@ def demonstrate(settings: Settings, console: Console) -> int:
         if spec.env_id == "tictactoe" and spec.stop_when == "unbeatable" and unfinished:
             console.print(f"going on with run {spec.run}", highlight=False)
             return follow(settings, spec, console)
-    return follow(settings, begin(settings, Wish(env_id="tictactoe"), console), console)
+    return follow(settings, begin(settings, Wish.of("tictactoe"), console), console)
 
 
 def follow(settings: Settings, spec: RunSpec, console: Console) -> int:
@@ -115,20 +115,23 @@ def follow(settings: Settings, spec: RunSpec, console: Console) -> int:
     if weights is None:
         raise CartridgeError(f"run {spec.run} ended without weights: see `./just status`")
     reached = spec.stop_when in ("", weights.verdict)
-    for line in [*_verdict_lines(weights, reached=reached), "", *_next_lines(spec.run)]:
+    for line in [*_verdict_lines(spec, weights, reached=reached), "", *_next_lines(spec)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 0 if reached else 1
 
 
-def _verdict_lines(weights: WeightsPublished, *, reached: bool) -> list[str]:
+def _verdict_lines(spec: RunSpec, weights: WeightsPublished, *, reached: bool) -> list[str]:
     figures = weights.evaluation
     place = (
         f"weights v{weights.version} after {weights.gradient_steps:,} gradient steps, {weights.checkpoint}"
     )
+    score = ""
+    if "return_mean" in figures:
+        score = f"mean return {figures['return_mean']:.2f} over {figures['episodes']:.0f} episodes played greedily, "
     if not reached:
-        return [f"not {weights.verdict or 'unbeatable'} yet: {place}"]
+        return [f"not {spec.stop_when} yet: {score}{place}"]
     if weights.verdict != "unbeatable":
-        return [f"done: {place}"]
+        return [f"done: {score}{place}"]
     lines = ["The learned policy is unbeatable: against every possible sequence of replies it loses no line."]
     for seat, name in (("first", "as first player"), ("second", "as second player")):
         counts = [f"{figures[f'{outcome}_as_{seat}']:.0f} {outcome}" for outcome in ("lost", "drawn", "won")]
@@ -136,7 +139,8 @@ def _verdict_lines(weights: WeightsPublished, *, reached: bool) -> list[str]:
     return [*lines, f"  {place}"]
 
 
-def _next_lines(run: str) -> list[str]:
+def _next_lines(spec: RunSpec) -> list[str]:
+    run = spec.run
     query = (
         "SELECT last_weights_version // 10 * 10 AS since_version, count(*) AS episodes, avg(length) AS mean_length,"
         f" avg((last_reward = 0)::INT) AS drawn FROM episodes WHERE run = '{run}' GROUP BY 1 ORDER BY 1"
@@ -146,7 +150,7 @@ def _next_lines(run: str) -> list[str]:
         f"  ./just evaluate {run}",
         f'  ./just sql "{query}"',
         f"  ./just replay show --run {run} --episode last",
-        f"  ./just games play tictactoe --against {run}",
+        f"  ./just games play {spec.env_id} --against {run}",
         "  ./just status    # every address and log",
         "  ./just down      # stops everything and keeps the data",
     ]

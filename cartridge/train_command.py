@@ -33,7 +33,8 @@ _HELP = {
     "samples_ahead": "samples that learner or actors may run ahead by",
     "where": "SQL condition over the transitions view: rows that enter the window",
     "max_gradient_steps": "end of the run whatever its strength; 0 for none",
-    "stop_when": "verdict that ends the run; empty for none",
+    "stop_when": "what ends the run: unbeatable, or return>=NUMBER; empty for nothing",
+    "hint": "reset hint of every episode, in hexadecimal; `games show GAME` says what it takes",
 }
 
 
@@ -41,7 +42,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds `train`."""
     from cartridge.wish import Wish
 
-    parser = commands.add_parser("train", help="submit a run and follow it")
+    parser = commands.add_parser(
+        "train",
+        help="submit a run and follow it",
+        epilog="The defaults are those of tictactoe; cartridge/presets.py has what suits other games.",
+    )
     parser.add_argument("game", help="the game to learn, such as tictactoe")
     for field in fields(Wish):
         if field.name == "env_id":
@@ -52,7 +57,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             f"--{field.name.replace('_', '-')}",
             dest=field.name,
             type=_widths if field.name == "hidden" else type(default),
-            default=default,
+            default=argparse.SUPPRESS,
             help=f"{_HELP[field.name]} (default: {'none' if shown == '' else shown})".replace("%", "%%"),
         )
     parser.set_defaults(handler=_train)
@@ -69,9 +74,9 @@ def _train(parsed: argparse.Namespace, settings: Settings) -> int:
     from cartridge import runs
     from cartridge.wish import Wish
 
-    given = {field.name: getattr(parsed, field.name) for field in fields(Wish) if field.name != "env_id"}
+    given = {field.name: getattr(parsed, field.name) for field in fields(Wish) if hasattr(parsed, field.name)}
     console = Console()
-    spec = runs.begin(settings, Wish(env_id=parsed.game, **given), console)
+    spec = runs.begin(settings, Wish.of(parsed.game, **given), console)
     try:
         return runs.follow(settings, spec, console)
     except KeyboardInterrupt:

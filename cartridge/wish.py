@@ -9,15 +9,20 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, fields
+from typing import Any
 
+import numpy as np
+
+from cartridge import presets
 from cartridge.errors import UsageError
 from games import registry
+from games.contract import Game
 from games.errors import GameError
+from learner import evaluate
 from streams.chunk import RUN_NAME
 from streams.records import RunSpec, least_samples_ahead
 
 _ALGORITHMS = ("dqn",)
-_VERDICTS = ("", "unbeatable")
 # Between what limits a setting makes sense; both ends are allowed.
 _LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**63 - 1),
@@ -63,12 +68,18 @@ class Wish:
     where: str = ""
     max_gradient_steps: int = 20_000
     stop_when: str = "unbeatable"
+    hint: str = ""  # hexadecimal
+
+    @classmethod
+    def of(cls, env_id: str, **given: Any) -> Wish:
+        """What is given, and what suits the game for the rest."""
+        return cls(env_id=env_id, **(presets.of(env_id) | given))
 
 
 def spec_of(wish: Wish) -> RunSpec:
     """The spec of `wish`. Raises UsageError naming the field and its value."""
     try:
-        registry.get(wish.env_id)
+        game = registry.get(wish.env_id)
     except GameError as error:
         raise UsageError(str(error)) from error
     if wish.algorithm not in _ALGORITHMS:
@@ -82,10 +93,8 @@ def spec_of(wish: Wish) -> RunSpec:
             raise UsageError(f"{field} is {value}: it must be {low:,} to {high:,}")
     if not wish.hidden or not all(1 <= width <= 65_536 for width in wish.hidden):
         raise UsageError(f"hidden is {list(wish.hidden)}: it needs at least one width, each 1 to 65536")
-    if wish.stop_when not in _VERDICTS:
-        raise UsageError(
-            f"stop_when is {wish.stop_when!r}: there is {', '.join(filter(None, _VERDICTS))}, or nothing"
-        )
+    _check_stop(wish, game)
+    _check_hint(wish, game)
     if wish.window_rows < wish.min_window_rows:
         raise UsageError(
             f"window_rows is {wish.window_rows}: it must be at least min_window_rows = {wish.min_window_rows}"
@@ -103,3 +112,20 @@ def spec_of(wish: Wish) -> RunSpec:
             " could wait for each other"
         )
     return spec
+
+
+def _check_stop(wish: Wish, game: Game) -> None:
+    judgeable = evaluate.judgeable(game)
+    if not wish.stop_when or (judgeable and wish.stop_when == evaluate.UNBEATABLE):
+        return
+    if judgeable or evaluate.wanted_return(wish.stop_when) is None:
+        known = evaluate.UNBEATABLE if judgeable else "return>=NUMBER, such as return>=475"
+        raise UsageError(f"stop_when is {wish.stop_when!r}: for {wish.env_id} there is {known}, or nothing")
+
+
+def _check_hint(wish: Wish, game: Game) -> None:
+    try:
+        game.reset(np.zeros(1, np.uint64), bytes.fromhex(wish.hint))
+    except ValueError as error:  # of fromhex, or the game's refusal
+        takes = game.spec.hint or "takes none"
+        raise UsageError(f"hint is {wish.hint!r}: {error}; {wish.env_id}: {takes}") from error

@@ -23,20 +23,29 @@ class AutoReset:
 
     def __init__(self, game: Game) -> None:
         self._game = game
+        self._understood = b""  # the hint of the last call
         self._rows = np.empty(0, np.int64)
         self._seeds = np.empty(0, np.uint64)
         self._final = self._fresh = Positions.empty(game.spec, 0)
+        self._nbytes = 0
 
-    def apply(self, outcomes: Outcomes, seeds: U64) -> Positions:
+    def apply(self, outcomes: Outcomes, seeds: U64, hint: bytes = b"") -> Positions:
         """Reset the ended rows in place.
 
         Args:
             outcomes: of a step of N rows.
             seeds: u64[N]; row i uses seeds[i] if its episode has ended.
+            hint: how the new episodes shall start.
 
         Returns:
             The last positions of the E rows that were reset, in row order; valid until the next call.
+
+        Raises:
+            games.errors.BadHint: the game does not understand the hint; also where no episode has ended.
         """
+        if hint != self._understood:
+            self._game.reset(seeds[:0], hint)
+            self._understood = hint
         if len(self._rows) < len(seeds):
             self._grow(len(seeds))
         to, final = outcomes.positions, self._final
@@ -56,12 +65,17 @@ class AutoReset:
             self._seeds,
         )
         if ended:
-            self._put_fresh(to, ended)
+            self._put_fresh(to, ended, hint)
         return _first(final, ended)
 
-    def _put_fresh(self, to: Positions, ended: int) -> None:
+    def trim(self, most_bytes: int) -> None:
+        """Give back the scratch memory, if there is more than `most_bytes` of it."""
+        if self._nbytes > most_bytes:
+            self._grow(0)
+
+    def _put_fresh(self, to: Positions, ended: int, hint: bytes) -> None:
         fresh = _first(self._fresh, ended)
-        self._game.reset(self._seeds[:ended], out=fresh)
+        self._game.reset(self._seeds[:ended], hint, out=fresh)
         put_fresh(
             self._rows[:ended],
             fresh.states,
@@ -79,6 +93,8 @@ class AutoReset:
         self._seeds = np.empty(rows, np.uint64)
         self._final = Positions.empty(self._game.spec, rows)
         self._fresh = Positions.empty(self._game.spec, rows)
+        spec = self._game.spec
+        self._nbytes = 2 * rows * (spec.state_bytes + 4 * spec.obs_size + 8 * spec.mask_words)
 
 
 def _first(positions: Positions, rows: int) -> Positions:

@@ -10,7 +10,7 @@ import grpc
 from engine.errors import EngineRefused
 from engine.stubs import engine_pb2 as pb
 from games.errors import BadEncoding, BadSpec
-from games.spec import ActionSpace, Box, Discrete, Encoding, GameSpec, MultiDiscrete
+from games.spec import ActionSpace, AgentSpec, Box, Discrete, Encoding, GameSpec, MultiDiscrete
 
 
 def to_message(spec: GameSpec) -> pb.Capabilities:
@@ -33,7 +33,18 @@ def to_message(spec: GameSpec) -> pb.Capabilities:
         zero_sum=spec.zero_sum,
         perfect_information=spec.perfect_information,
         stochastic=spec.stochastic,
+        hint=spec.hint,
+        decodes=spec.decodes,
+        agents=[
+            pb.AgentSpec(
+                name=agent.name, loadout=agent.loadout, actions=agent.actions, obs_shape=agent.obs_shape
+            )
+            for agent in spec.agents
+        ],
+        reward_width=spec.reward_width,
     )
+    if spec.grid is not None:
+        message.grid.height, message.grid.width = spec.grid
     match spec.action_space:
         case Discrete(n=n):
             message.discrete_n = n
@@ -67,18 +78,34 @@ def from_message(message: pb.Capabilities) -> GameSpec:
             zero_sum=message.zero_sum,
             perfect_information=message.perfect_information,
             stochastic=message.stochastic,
+            hint=message.hint,
+            decodes=tuple(message.decodes),
+            agents=_agents(message),
+            grid=(message.grid.height, message.grid.width) if message.HasField("grid") else None,
         )
     except (BadSpec, BadEncoding) as error:
         raise EngineRefused(
             grpc.StatusCode.FAILED_PRECONDITION,
             f"capabilities of {message.id.env_id!r}: {error}; use an engine of this client's version",
         ) from error
-    if spec.mask_words != message.mask_words:
-        raise EngineRefused(
-            grpc.StatusCode.FAILED_PRECONDITION,
-            f"capabilities of {spec.env_id!r}: mask_words = {message.mask_words}, its actions need {spec.mask_words}",
-        )
+    for field in ("mask_words", "reward_width"):
+        said, needed = getattr(message, field), getattr(spec, field)
+        if said != needed:
+            raise EngineRefused(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"capabilities of {spec.env_id!r}: {field} = {said}, its actions need {needed}; use an engine of "
+                "this client's version",
+            )
     return spec
+
+
+def _agents(message: pb.Capabilities) -> tuple[AgentSpec, ...]:
+    return tuple(
+        AgentSpec(
+            name=agent.name, loadout=agent.loadout, actions=agent.actions, obs_shape=tuple(agent.obs_shape)
+        )
+        for agent in message.agents
+    )
 
 
 def _action_space(message: pb.Capabilities) -> ActionSpace:

@@ -24,18 +24,19 @@ from google.protobuf.message import Message
 from engine import capabilities, limits
 from engine.errors import EngineRefused, EngineUnavailable, WireError, from_rpc
 from engine.request import check_step, engine_id_bytes, step_request_bytes
-from engine.response import ReplyReader, StepReply
+from engine.response import ReplyReader, StepReply, read_start
+from engine.session import Session
 from engine.stream import MAX_IN_FLIGHT, StepStream
 from engine.stubs import engine_pb2 as pb
-from games.batch import U64, Positions, check_column
+from games.batch import U32, U64, Positions, check_column
 from games.spec import GameSpec
 
-__all__ = ["EngineClient", "EngineRefused", "EngineUnavailable", "StepReply", "StepStream"]
+__all__ = ["EngineClient", "EngineRefused", "EngineUnavailable", "Session", "StepReply", "StepStream"]
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
 
-_PATH = "/cartridge.engine.v1.Engine/"
+_PATH = "/cartridge.engine.v1."
 
 
 class EngineClient:
@@ -68,9 +69,24 @@ class EngineClient:
         self.close()
 
     def list_games(self) -> list[GameSpec]:
-        """Every game of the engine, sorted by env_id."""
+        """Every game of the engine, sorted by env_id; also those that are poisoned."""
         answer = self._call("ListGames", pb.ListGamesRequest(), pb.ListGamesResponse)
         return [capabilities.from_message(game) for game in answer.games]
+
+    def refused_games(self) -> dict[str, str]:
+        """Games that broke their contract and plugins that are broken: why, by name."""
+        answer = self._call("ListGames", pb.ListGamesRequest(), pb.ListGamesResponse)
+        return {game.env_id: game.reason for game in (*answer.broken, *answer.poisoned)}
+
+    def restore_game(self, env_id: str) -> str:
+        """Have a poisoned game offered again. Returns why it was refused, empty if it was not."""
+        request = pb.RestoreGameRequest(env_id=env_id)
+        return self._call("RestoreGame", request, pb.RestoreGameResponse, service="Admin").reason
+
+    def preflight(self, env_id: str, count: int) -> pb.PreflightResponse:
+        """Whether a batch of `count` rows would be taken now, and how busy the engine is."""
+        request = pb.PreflightRequest(id=pb.EngineId(env_id=env_id), count=count)
+        return self._call("Preflight", request, pb.PreflightResponse)
 
     def capabilities(self, env_id: str) -> GameSpec:
         """A game's spec; asked once, then remembered.
@@ -104,13 +120,7 @@ class EngineClient:
             seeds=seeds.tobytes(),
             hint=hint,
         )
-        answer = self._call("ResetBatch", request, pb.ResetBatchResponse)
-        return Positions(
-            states=np.frombuffer(answer.states, np.uint8).reshape(count, spec.state_bytes),
-            obs=np.frombuffer(answer.obs, np.float32).reshape(count, spec.obs_size),
-            legal_masks=np.frombuffer(answer.legal_masks, np.uint64).reshape(count, spec.mask_words),
-            players=np.frombuffer(answer.players, np.uint8),
-        )
+        return read_start(spec, self._call("ResetBatch", request, pb.ResetBatchResponse))
 
     def step_batch(
         self,
@@ -119,14 +129,19 @@ class EngineClient:
         actions: npt.NDArray[np.uint8],
         *,
         reset_seeds: npt.NDArray[np.uint64] | None = None,
+        reset_hint: bytes = b"",
     ) -> StepReply:
         """One step in each of N episodes; see `StepStream.send` for the arguments, `StepReply` for the answer."""
         spec = self.capabilities(env_id)
         check_step(spec, states, actions, reset_seeds)
         request = step_request_bytes(
-            engine_id_bytes(env_id, spec.build_id), states, actions, reset_seeds=reset_seeds
+            engine_id_bytes(env_id, spec.build_id),
+            states,
+            actions,
+            reset_seeds=reset_seeds,
+            reset_hint=reset_hint,
         )
-        answer = self._call_bytes("StepBatch", request)
+        answer = self._call_bytes("Engine/StepBatch", request)
         try:
             return ReplyReader(spec).read(answer, 0, len(answer))
         except WireError as error:
@@ -136,6 +151,62 @@ class EngineClient:
         """A state of S bytes in text, several lines without a trailing newline."""
         request = pb.RenderRequest(id=pb.EngineId(env_id=env_id), state=state)
         return self._call("Render", request, pb.RenderResponse).text
+
+    def upgrade_states(
+        self, env_id: str, encoding: str, states: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.uint8]:
+        """States u8[N, size] of an older encoding as u8[N, S] of the current one, read-only."""
+        spec = self.capabilities(env_id)
+        count = len(states)
+        request = pb.UpgradeStatesRequest(
+            id=pb.EngineId(env_id=env_id), encoding=encoding, count=count, states=states.tobytes()
+        )
+        answer = self._call("UpgradeStates", request, pb.UpgradeStatesResponse)
+        return np.frombuffer(answer.states, np.uint8).reshape(count, spec.state_bytes)
+
+    def visible(
+        self, env_id: str, states: npt.NDArray[np.uint8], cells: npt.NDArray[np.uint32]
+    ) -> npt.NDArray[np.uint64]:
+        """Which cells are seen from one cell in every row; see `games.contract.Game.visible`.
+
+        Args:
+            env_id: a game with a grid.
+            states: u8[N, S].
+            cells: u32[N], row-major.
+
+        Returns:
+            u64[N, ceil(height * width / 64)], read-only.
+        """
+        count = len(states)
+        check_column("cells", cells, U32, (count,))
+        request = pb.VisibilityRequest(
+            id=pb.EngineId(env_id=env_id), count=count, states=states.tobytes(), cells=cells.tobytes()
+        )
+        answer = self._call("Visibility", request, pb.VisibilityResponse)
+        return np.frombuffer(answer.visible, np.uint64).reshape(count, -1)
+
+    def open_session(
+        self,
+        env_id: str,
+        seeds: npt.NDArray[np.uint64] | None = None,
+        *,
+        hint: bytes = b"",
+        states: npt.NDArray[np.uint8] | None = None,
+        idle_timeout_s: float = 0.0,
+    ) -> Session:
+        """Episodes whose states the engine holds; use it in a `with`.
+
+        Args:
+            env_id: the game.
+            seeds: u64[N], one an episode.
+            hint: how the episodes start.
+            states: u8[N, S], where to go on instead of seeds.
+            idle_timeout_s: without a call for so long, the engine may close the session; 0 for its own choice.
+        """
+        spec = self.capabilities(env_id)
+        return Session.opened(
+            spec, self._call_bytes, seeds=seeds, hint=hint, states=states, idle_timeout_s=idle_timeout_s
+        )
 
     def open_stream(self, env_id: str, *, max_in_flight: int = MAX_IN_FLIGHT) -> StepStream:
         """A pipelined stream of step batches; use it in a `with`.
@@ -148,29 +219,32 @@ class EngineClient:
             EngineUnavailable, EngineRefused: as `capabilities`.
         """
         spec = self.capabilities(env_id)
-        call = self._channel.stream_stream(_PATH + "StepStream", None, None)
+        call = self._channel.stream_stream(_PATH + "Engine/StepStream", None, None)
         return StepStream(
             call, spec, address=self.address, timeout_s=self.timeout_s, max_in_flight=max_in_flight
         )
 
     def unary(
-        self, method: str, request: type[_Request], response: type[_Response]
+        self, method: str, request: type[_Request], response: type[_Response], *, service: str = "Engine"
     ) -> Callable[[_Request], _Response]:
         """Any one-answer call of the proto, e.g. unary("Step", pb.StepRequest, pb.StepResponse)."""
         del request  # says the type only
 
         def call(message: _Request) -> _Response:
-            return self._call(method, message, response)
+            return self._call(method, message, response, service=service)
 
         return call
 
-    def _call(self, method: str, request: Message, kind: type[_Response]) -> _Response:
-        return kind.FromString(self._call_bytes(method, request.SerializeToString()))
+    def _call(
+        self, method: str, request: Message, kind: type[_Response], *, service: str = "Engine"
+    ) -> _Response:
+        return kind.FromString(self._call_bytes(f"{service}/{method}", request.SerializeToString()))
 
-    def _call_bytes(self, method: str, request: bytes) -> bytes:
-        call = self._callables.get(method)
+    def _call_bytes(self, path: str, request: bytes) -> bytes:
+        """The encoded answer to a call; `path` is Service/Method."""
+        call = self._callables.get(path)
         if call is None:
-            call = self._callables[method] = self._channel.unary_unary(_PATH + method, None, None)
+            call = self._callables[path] = self._channel.unary_unary(_PATH + path, None, None)
         try:
             answer: bytes = call(request, timeout=self.timeout_s, wait_for_ready=True)
         except grpc.RpcError as error:

@@ -2,10 +2,12 @@
 
 Enters: a gRPC status and a line of text, or the reason for one. Leaves: exceptions that carry both.
 Invariant: after `EngineUnavailable` the same call may be made again, to this engine or another; after `EngineRefused`
-the same call would be refused again.
+the same call would be refused again, unless it says when to retry.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import grpc
 
@@ -33,12 +35,15 @@ class EngineRefused(EngineError):
 
     Attributes:
         status: the gRPC status, e.g. INVALID_ARGUMENT.
+        retry_after_s: seconds after which the same call may be taken, where the engine is over its capacity. None:
+            the same call would be refused again.
     """
 
     exit_code = 2
 
-    def __init__(self, status: grpc.StatusCode, message: str) -> None:
+    def __init__(self, status: grpc.StatusCode, message: str, *, retry_after_s: float | None = None) -> None:
         self.status = status
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
 
@@ -55,12 +60,17 @@ class Refusal(EngineError):
 
     Attributes:
         status: the gRPC status to end with.
+        retry_after_s: seconds after which the call may be taken, where it is refused for want of room.
     """
 
-    def __init__(self, status: grpc.StatusCode, message: str) -> None:
+    def __init__(self, status: grpc.StatusCode, message: str, *, retry_after_s: float | None = None) -> None:
         self.status = status
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
+
+# Trailing metadata of a refusal: milliseconds, in digits.
+RETRY_AFTER = "retry-after-ms"
 
 # No engine, or one that broke off: the same call may succeed elsewhere or later. UNKNOWN and INTERNAL are what a killed
 # engine's connection looks like now and then.
@@ -92,4 +102,10 @@ def from_rpc(error: grpc.RpcError, *, address: str, timeout_s: float) -> EngineU
         )
     if status in _UNAVAILABLE:
         return EngineUnavailable(status, f"engine {address}: {details} ({status.name}); is it running?")
-    return EngineRefused(status, details)
+    return EngineRefused(status, details, retry_after_s=_retry_after_s(error))
+
+
+def _retry_after_s(error: grpc.RpcError) -> float | None:
+    trailing: Any = error.trailing_metadata() or ()
+    said = str(dict(trailing).get(RETRY_AFTER, ""))
+    return int(said) / 1000 if said.isdigit() else None

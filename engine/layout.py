@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import wire
+from games.batch import rewards_shape
 from games.spec import GameSpec
 
 SEQUENCE, COUNT, STATES, OBS, REWARDS, TERMINATED, TRUNCATED = range(1, 8)
@@ -56,7 +57,7 @@ class Layout:
             head += wire.padding(at + len(head), wire.COLUMN_HEAD) + wire.column_head(number, size)
             between.append((at, head))
             at += len(head)
-            columns.append(Column(number, dtype, (count, width) if number in WIDE else (count,), at))
+            columns.append(Column(number, dtype, column_shape(spec, number, rows=count, width=width), at))
             at, head = at + size, b""
         return cls(tuple(columns), tuple(between), at)
 
@@ -65,13 +66,20 @@ class Layout:
         return all([message.startswith(content, start + at) for at, content in self.between])  # noqa: C419 - faster
 
 
+def column_shape(spec: GameSpec, number: int, *, rows: int, width: int) -> tuple[int, ...]:
+    """Shape of the column of field `number`: [rows, width], or [rows] where a row is one number."""
+    if number == REWARDS:
+        return rewards_shape(spec, rows)
+    return (rows, width) if number in WIDE else (rows,)
+
+
 def fixed_columns(spec: GameSpec) -> tuple[tuple[int, np.dtype[Any], int], ...]:
     """Field number, dtype and values a row of each column, in the order of our messages: widest first."""
     return (
         (OBS, F4, spec.obs_size),
         (LEGAL_MASKS, U8, spec.mask_words),
         (INFO, U8, 1),
-        (REWARDS, F4, 1),
+        (REWARDS, F4, spec.reward_width),
         (STATES, U1, spec.state_bytes),
         (TERMINATED, U1, 1),
         (TRUNCATED, U1, 1),

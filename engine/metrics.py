@@ -6,6 +6,7 @@ exist, calls and statuses; nothing that a client makes up becomes a label.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -42,6 +43,46 @@ class EngineMetrics:
         self.streams_refused = Counter(
             "engine_streams_refused", "Streams over the capacity.", registry=registry
         )
+        self._queue_depth = Gauge(
+            "engine_queue_depth",
+            "What is in a queue: calls that wait for a thread, rows that are worked on.",
+            ["queue"],
+            registry=registry,
+        )
+        self._queue_capacity = Gauge(
+            "engine_queue_capacity", "How much may be in a queue.", ["queue"], registry=registry
+        )
+        self._queue_refusals = Counter(
+            "engine_queue_refusals", "Requests that found a queue full.", ["queue"], registry=registry
+        )
+        self._queue_waits = Counter(
+            "engine_queue_waits", "Requests that had to wait in a queue.", ["queue"], registry=registry
+        )
+        self._queue_wait_seconds = Counter(
+            "engine_queue_wait_seconds", "Time that they waited.", ["queue"], registry=registry
+        )
+        self.sessions = Gauge("engine_sessions", "Open sessions.", registry=registry)
+        self.session_capacity = Gauge(
+            "engine_session_capacity", "Sessions that may be open.", registry=registry
+        )
+        self.session_bytes = Gauge(
+            "engine_session_bytes", "Memory set aside for open sessions.", registry=registry
+        )
+        self.sessions_refused = Counter(
+            "engine_sessions_refused", "Sessions over the capacity.", registry=registry
+        )
+        self.sessions_expired = Counter(
+            "engine_sessions_expired", "Sessions closed because they were idle.", registry=registry
+        )
+        self.poisonings = Counter(
+            "engine_game_poisonings", "Kernels that broke their own contract.", ["game"], registry=registry
+        )
+        self.restores = Counter(
+            "engine_game_restores", "Poisoned games offered again.", ["game"], registry=registry
+        )
+        self.plugins_broken = Gauge(
+            "engine_plugins_broken", "Plugins that could not be made a game of.", registry=registry
+        )
         self.poisoned = Gauge(
             "engine_game_poisoned",
             "1 where a kernel broke its own contract and the game is refused.",
@@ -49,6 +90,17 @@ class EngineMetrics:
             registry=registry,
         )
         self.serving = Gauge("engine_serving", "1 while the engine takes requests.", registry=registry)
+
+    def queue(self, name: str, capacity: int, depth: Callable[[], float]) -> tuple[Counter, Counter, Counter]:
+        """The metrics of a queue: how deep it is is asked of `depth`; what is returned counts its refusals, its waits
+        and the seconds waited."""
+        self._queue_depth.labels(name).set_function(depth)
+        self._queue_capacity.labels(name).set(capacity)
+        return (
+            self._queue_refusals.labels(name),
+            self._queue_waits.labels(name),
+            self._queue_wait_seconds.labels(name),
+        )
 
 
 @cache

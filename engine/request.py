@@ -16,7 +16,7 @@ from engine.errors import WireError
 from games.batch import U8, U64, check_column
 from games.spec import GameSpec
 
-_ID, _COUNT, _STATES, _ACTIONS, _RESET_SEEDS, _SEQUENCE = range(1, 7)
+_ID, _COUNT, _STATES, _ACTIONS, _RESET_SEEDS, _SEQUENCE, _RESET_HINT = range(1, 8)
 _ENV_ID, _BUILD_ID = 1, 2
 SEED_BYTES = 8
 NOTHING = (0, 0)
@@ -33,6 +33,7 @@ class StepRequest:
     actions: tuple[int, int] = NOTHING
     reset_seeds: tuple[int, int] = NOTHING
     sequence: int = 0
+    reset_hint: bytes = b""
 
     @classmethod
     def read(cls, message: bytes, start: int, stop: int) -> StepRequest:
@@ -44,7 +45,7 @@ class StepRequest:
                     request.count = first & 0xFFFF_FFFF
                 elif number == _SEQUENCE:
                     request.sequence = first
-                elif number <= _SEQUENCE:
+                elif number <= _RESET_HINT:
                     raise WireError(f"field {number} = {first}: is a number; send a StepBatchRequest")
             elif number == _STATES:
                 request.states = first, last
@@ -54,6 +55,8 @@ class StepRequest:
                 request.reset_seeds = first, last
             elif number == _ID:
                 request.engine_id = message[first:last]
+            elif number == _RESET_HINT:
+                request.reset_hint = message[first:last]
             elif number in (_COUNT, _SEQUENCE):
                 raise WireError(f"field {number}: is bytes; send a StepBatchRequest")
         return request
@@ -108,6 +111,7 @@ def step_request_bytes(
     actions: npt.NDArray[np.uint8],
     *,
     reset_seeds: npt.NDArray[np.uint64] | None = None,
+    reset_hint: bytes = b"",
     sequence: int = 0,
     in_stream: bool = False,
 ) -> bytes:
@@ -118,6 +122,7 @@ def step_request_bytes(
         states: u8[N, S], C-contiguous.
         actions: u8[N, A], C-contiguous.
         reset_seeds: u64[N], C-contiguous.
+        reset_hint: how rows that are reset shall start.
         sequence: comes back in the answer.
         in_stream: with the head that makes it a part of a StepStreamRequest; such parts may be joined.
     """
@@ -126,6 +131,8 @@ def step_request_bytes(
     size = 0
     numbers = wire.number_field(_SEQUENCE, sequence) + wire.number_field(_COUNT, count)
     heads = numbers + wire.column_head(_ID, len(engine_id)) + engine_id
+    if reset_hint:
+        heads += wire.column_head(_RESET_HINT, len(reset_hint)) + reset_hint
     if reset_seeds is not None:
         heads += wire.padding(len(heads), wire.COLUMN_HEAD) + wire.column_head(
             _RESET_SEEDS, count * SEED_BYTES

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import layout, wire
+from engine.columns import rows_of
 from engine.errors import WireError
 from engine.layout import Layout, row_bytes
+from engine.stubs import engine_pb2 as pb
 from games.contract import Outcomes, Positions
 from games.spec import GameSpec
 
@@ -106,7 +108,7 @@ class StepReply:
     sequence: int  # of the send, from 0
     states: npt.NDArray[np.uint8]  # [N, S]
     obs: npt.NDArray[np.float32]  # [N, O], as seen by the player to move
-    rewards: npt.NDArray[np.float32]  # [N], to the player who moved
+    rewards: npt.NDArray[np.float32]  # [N], to the player who moved; [N, R] where R agents move at once
     terminated: npt.NDArray[np.uint8]  # [N], 1 where the rules ended the episode
     truncated: npt.NDArray[np.uint8]  # [N], 1 where the horizon ended it
     legal_masks: npt.NDArray[np.uint64]  # [N, W], bit (a % 64) of word a // 64 is action a
@@ -130,6 +132,19 @@ class StepReply:
     def ended_rows(self) -> npt.NDArray[np.intp]:
         """Indices [E] of the rows whose episode has ended, ascending: the rows of the final_ columns."""
         return np.flatnonzero(self.terminated | self.truncated)
+
+
+def read_start(spec: GameSpec, message: pb.ResetBatchResponse) -> Positions:
+    """The first positions of episodes, read-only. Raises WireError where they do not fit the spec."""
+    count = message.count
+    obs = rows_of("obs", message.obs, count=count, size=4 * spec.obs_size)
+    masks = rows_of("legal_masks", message.legal_masks, count=count, size=8 * spec.mask_words)
+    return Positions(
+        states=rows_of("states", message.states, count=count, size=spec.state_bytes),
+        obs=obs.view(layout.F4),
+        legal_masks=masks.view(layout.U8),
+        players=rows_of("players", message.players, count=count, size=1).reshape(-1),
+    )
 
 
 class ReplyReader:
@@ -227,7 +242,7 @@ class ReplyReader:
             raise WireError(
                 f"answer's field {number}: {last - first} bytes for {rows} rows of {self._spec.env_id}"
             )
-        shape = (rows, width) if number in layout.WIDE else (rows,)
+        shape = layout.column_shape(self._spec, number, rows=rows, width=width)
         values: npt.NDArray[Any] = np.ndarray(shape, dtype, message, first)
         return values if values.flags.aligned else values.copy()  # crooked ones are not of this engine
 

@@ -14,6 +14,7 @@ import signal
 import threading
 from concurrent import futures
 from types import FrameType, TracebackType
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -23,9 +24,12 @@ from cartridge import logs, telemetry
 from cartridge.errors import UsageError
 from cartridge.settings import Settings
 from engine import autoreset, limits, metrics
+from engine.calls import OnPool
 from engine.memory import keep_freed
-from engine.service import SERVICE, EngineService
+from engine.service import SERVICE, SERVICES, EngineService
+from games import registry
 
+_OTHER_THREADS = 8
 GRACE_S = 5.0  # for calls under way at a shutdown; the supervisor kills after 10
 
 _log = logs.get("engine")
@@ -45,18 +49,23 @@ class EngineServer:
 
     def __init__(self, host: str, port: int, *, engine_metrics: metrics.EngineMetrics | None = None) -> None:
         self._metrics = engine_metrics or metrics.default()
-        self.service = EngineService(self._metrics)
-        self._health = health.HealthServicer()
+        self.service = EngineService(self._metrics, self._set_game_health)
+        self._health = _health(self.service.pools.control)
+        # Our own calls have their own threads; these are for reflection, and for refusing calls.
         self._server = grpc.server(
-            futures.ThreadPoolExecutor(
-                limits.MAX_STREAMS + limits.UNARY_THREADS, thread_name_prefix="engine"
-            ),
-            options=limits.SERVER_OPTIONS,
+            futures.ThreadPoolExecutor(_OTHER_THREADS, "engine-other"), options=limits.SERVER_OPTIONS
         )
         self._server.add_generic_rpc_handlers((self.service.handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
-            (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+        self._stopped = threading.Event()
+        self._sweeper = threading.Thread(
+            target=self.service.sessions.expire_until,
+            args=(self._stopped,),
+            name="engine-sessions",
+            daemon=True,
         )
         self._set_health(serving=False)
         try:
@@ -76,6 +85,11 @@ class EngineServer:
     def start(self) -> None:
         """Serve; returns when ready."""
         self._server.start()
+        self._sweeper.start()
+        broken = registry.broken()
+        self._metrics.plugins_broken.set(len(broken))
+        for env_id, reason in broken.items():
+            _log.error("plugin_broken", game=env_id, reason=reason)
         for game in self.service.catalog.games():
             game.warm()
         autoreset.warm()
@@ -89,6 +103,10 @@ class EngineServer:
         stopped = self._server.stop(grace_s)
         self.service.streams.drain()
         stopped.wait()
+        self._stopped.set()
+        if self._sweeper.is_alive():
+            self._sweeper.join()
+        self.service.pools.close()
 
     def __enter__(self) -> EngineServer:
         self.start()
@@ -100,10 +118,28 @@ class EngineServer:
         self.stop()
 
     def _set_health(self, *, serving: bool) -> None:
-        statuses = health_pb2.HealthCheckResponse
-        for service in ("", SERVICE):
-            self._health.set(service, statuses.SERVING if serving else statuses.NOT_SERVING)
+        poisoned = self.service.catalog.poisoned()
+        for service in ("", *SERVICES):
+            self._health.set(service, _health_status(serving))
+        for env_id in registry.names():
+            self._health.set(f"{SERVICE}/{env_id}", _health_status(serving and env_id not in poisoned))
         self._metrics.serving.set(serving)
+
+    def _set_game_health(self, env_id: str, offered: bool) -> None:
+        self._health.set(f"{SERVICE}/{env_id}", _health_status(offered and self._serving))
+
+
+def _health(control: futures.ThreadPoolExecutor) -> Any:
+    """The standard health service, on the threads that always have time."""
+    servicer: Any = health.HealthServicer()
+    servicer.Check = OnPool(control, servicer.Check)
+    servicer.Watch = OnPool(control, servicer.Watch, non_blocking=True)
+    return servicer
+
+
+def _health_status(serving: bool) -> Any:
+    statuses = health_pb2.HealthCheckResponse
+    return statuses.SERVING if serving else statuses.NOT_SERVING
 
 
 def run(settings: Settings) -> int:

@@ -1,7 +1,7 @@
-"""The RPCs of the engine.
+"""The services of the engine: which call is answered by what.
 
-Enters: request bytes. Leaves: response bytes, or a gRPC status with one line of text.
-Invariant: a refused call changed nothing; every request is counted once, with its status.
+Enters: request bytes. Leaves: response bytes, or a refusal.
+Invariant: a refused call changed nothing.
 
 Requests and answers are bytes here, so that the batch calls can look at them in place; the others go through the
 generated classes.
@@ -11,93 +11,82 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeVar
 
 import grpc
 import numpy as np
 import numpy.typing as npt
-from google.protobuf.message import DecodeError, Message
 
 from engine import capabilities, limits, wire
+from engine.admin import Admin
+from engine.admission import Rows
+from engine.calls import REFUSALS, Calls, Pools, parsed, status_of
 from engine.catalog import Catalog
-from engine.errors import Refusal, WireError
+from engine.columns import one_row, seeds_of
+from engine.errors import Refusal
+from engine.inspection import Inspection
 from engine.layout import row_bytes
 from engine.metrics import EngineMetrics
+from engine.preflight import Preflight
 from engine.request import StepRequest
+from engine.sessions import Sessions
 from engine.stepper import Stepper
 from engine.streams import OpenStreams
 from engine.stubs import engine_pb2 as pb
-from games.contract import Game
-from games.errors import GameError
+from games import registry
+from games.spec import GameSpec
 
 SERVICE = "cartridge.engine.v1.Engine"
-
-_Request = TypeVar("_Request", bound=Message)
-_REFUSALS = (Refusal, WireError, GameError)
+SESSIONS = "cartridge.engine.v1.Sessions"
+ADMIN = "cartridge.engine.v1.Admin"
+SERVICES = (SERVICE, SESSIONS, ADMIN)
 
 
 class EngineService:
-    """Answers every call of the proto's service Engine."""
+    """Answers every call of the proto.
 
-    def __init__(self, metrics: EngineMetrics) -> None:
+    Args:
+        metrics: of the engine.
+        on_change: called with env_id and whether the game is offered, each time that this changes.
+    """
+
+    def __init__(self, metrics: EngineMetrics, on_change: Callable[[str, bool], None] | None = None) -> None:
         self._metrics = metrics
-        self.catalog = Catalog(metrics)
+        self.catalog = Catalog(metrics, on_change)
+        self.pools = Pools.of(metrics)
+        self.rows = Rows(limits.MAX_ROWS_IN_FLIGHT, metrics)
         self.streams = OpenStreams(limits.MAX_STREAMS, metrics)
+        self.sessions = Sessions(self.catalog, self.rows, metrics)
         self._of_thread = threading.local()
 
-    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+    def handler(self) -> Calls:
         """What a gRPC server needs to serve these calls."""
-        unary = {
-            "GetCapabilities": self._parsed(pb.EngineId, self._capabilities),
-            "ListGames": self._parsed(pb.ListGamesRequest, self._list_games),
-            "Reset": self._parsed(pb.ResetRequest, self._reset),
-            "Step": self._parsed(pb.StepRequest, self._step),
-            "Render": self._parsed(pb.RenderRequest, self._render),
-            "ResetBatch": self._parsed(pb.ResetBatchRequest, self._reset_batch),
+        calls = Calls(self.pools, self._metrics)
+        inspection = Inspection(self.catalog, self.rows)
+        sessions = self.sessions
+        preflight = Preflight(
+            self.catalog, self.pools.calls, self.rows, streams=self.streams, sessions=sessions
+        )
+        games = {
+            "GetCapabilities": parsed(pb.EngineId, self._capabilities),
+            "Reset": parsed(pb.ResetRequest, self._reset),
+            "Step": parsed(pb.StepRequest, self._step),
+            "ResetBatch": parsed(pb.ResetBatchRequest, self._reset_batch),
             "StepBatch": self._step_batch,
+            "Render": parsed(pb.RenderRequest, inspection.render),
+            "UpgradeStates": parsed(pb.UpgradeStatesRequest, inspection.upgrade_states),
+            "Visibility": parsed(pb.VisibilityRequest, inspection.visibility),
         }
-        methods = {
-            name: grpc.unary_unary_rpc_method_handler(self._counted(name, work))
-            for name, work in unary.items()
-        }
-        methods["StepStream"] = grpc.stream_stream_rpc_method_handler(self._step_stream)
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
-
-    def _counted(
-        self, call: str, work: Callable[[bytes], bytes]
-    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        in_flight = self._metrics.in_flight.labels(call)
-        done = self._metrics.requests.labels(call, "OK")
-
-        def handle(request: bytes, context: grpc.ServicerContext) -> bytes:
-            with in_flight.track_inprogress():
-                try:
-                    answer = work(request)
-                except _REFUSALS as error:
-                    self._refuse(call, error, context)
-                done.inc()
-                return answer
-
-        return handle
-
-    def _refuse(self, call: str, error: Exception, context: grpc.ServicerContext) -> NoReturn:
-        status = _status(error)
-        self._metrics.requests.labels(call, status.name).inc()
-        context.abort(status, str(error))
-        raise AssertionError("abort returned")  # it never does; this is for the type checker
-
-    @staticmethod
-    def _parsed(kind: type[_Request], work: Callable[[_Request], Message]) -> Callable[[bytes], bytes]:
-        def parse_and_work(data: bytes) -> bytes:
-            request = kind()
-            try:
-                request.ParseFromString(data)
-            except DecodeError as error:
-                name = kind.DESCRIPTOR.name
-                raise WireError(f"request: {len(data)} bytes are no {name}; send one of {SERVICE}") from error
-            return work(request).SerializeToString()
-
-        return parse_and_work
+        for name, work in games.items():
+            calls.add(SERVICE, name, work)
+        calls.add_stream(SERVICE, "StepStream", self._step_stream)
+        calls.add_control(SERVICE, "ListGames", parsed(pb.ListGamesRequest, self._list_games))
+        calls.add_control(SERVICE, "Preflight", parsed(pb.PreflightRequest, preflight.answer))
+        calls.add(SESSIONS, "OpenSession", parsed(pb.OpenSessionRequest, sessions.open))
+        calls.add(SESSIONS, "StepSession", parsed(pb.StepSessionRequest, sessions.step))
+        calls.add(SESSIONS, "CloseSession", parsed(pb.CloseSessionRequest, sessions.close))
+        restore = Admin(self.catalog).restore_game
+        calls.add_control(ADMIN, "RestoreGame", parsed(pb.RestoreGameRequest, restore))
+        return calls
 
     def _capabilities(self, request: pb.EngineId) -> pb.Capabilities:
         return capabilities.to_message(self.catalog.get(request).spec)
@@ -105,12 +94,20 @@ class EngineService:
     def _list_games(self, request: pb.ListGamesRequest) -> pb.ListGamesResponse:
         del request
         return pb.ListGamesResponse(
-            games=[capabilities.to_message(game.spec) for game in self.catalog.games()]
+            games=[capabilities.to_message(game.spec) for game in self.catalog.games()],
+            poisoned=[
+                pb.RefusedGame(env_id=env_id, reason=reason)
+                for env_id, reason in self.catalog.poisoned().items()
+            ],
+            broken=[
+                pb.RefusedGame(env_id=env_id, reason=reason) for env_id, reason in registry.broken().items()
+            ],
         )
 
     def _reset(self, request: pb.ResetRequest) -> pb.ResetResponse:
         game = self.catalog.get(request.id)
-        with self.catalog.guard(game):
+        limits.check_hint("hint", request.hint)
+        with self.catalog.guard(game, "Reset"):
             start = game.reset(np.array([request.seed], np.uint64), request.hint)
         self._metrics.resets.labels(game.spec.env_id, "call").inc()
         return pb.ResetResponse(
@@ -123,43 +120,41 @@ class EngineService:
     def _step(self, request: pb.StepRequest) -> pb.StepResponse:
         game = self.catalog.get(request.id)
         spec = game.spec
-        state = _row("state", request.state, spec.state_bytes)
-        action = _row("action", request.action, spec.action_bytes)
-        with self.catalog.guard(game), self._metrics.latency.labels(spec.env_id, "unary").time():
-            mover = int(game.observe(state).players[0])
+        state = one_row("state", request.state, spec.state_bytes)
+        action = one_row("action", request.action, spec.action_bytes)
+        with self.catalog.guard(game, "Step"), self._metrics.latency.labels(spec.env_id, "unary").time():
+            mover = 0 if spec.agents else int(game.observe(state).players[0])
             outcome = game.step(state, action)
         self._metrics.steps.labels(spec.env_id).inc()
-        reward, truncated = float(outcome.rewards[0]), bool(outcome.truncated[0])
+        rewards = _all_rewards(spec, mover, outcome.rewards)
+        truncated = bool(outcome.truncated[0])
         return pb.StepResponse(
             next_state=outcome.positions.states.tobytes(),
             obs=outcome.positions.obs.tobytes(),
-            reward=reward,
+            reward=rewards[mover],
             done=bool(outcome.terminated[0]) or truncated,
             info=int(outcome.info[0]),
             legal_mask=outcome.positions.legal_masks.tobytes(),
             truncated=truncated,
             player=int(outcome.positions.players[0]),
-            rewards=_all_rewards(game, mover, reward),
+            rewards=rewards,
         )
-
-    def _render(self, request: pb.RenderRequest) -> pb.RenderResponse:
-        game = self.catalog.get(request.id)
-        _row("state", request.state, game.spec.state_bytes)
-        with self.catalog.guard(game):
-            return pb.RenderResponse(text=game.render_text(request.state))
 
     def _reset_batch(self, request: pb.ResetBatchRequest) -> pb.ResetBatchResponse:
         game = self.catalog.get(request.id)
-        limits.check_count(request.count, row_bytes(game.spec))
-        if len(request.seeds) != 8 * request.count:
-            raise WireError(
-                f"seeds: {len(request.seeds)} bytes; count = {request.count} rows of 8 bytes need {8 * request.count}"
-            )
-        with self.catalog.guard(game):
-            start = game.reset(np.frombuffer(request.seeds, "<u8").copy(), request.hint)
-        self._metrics.resets.labels(game.spec.env_id, "call").inc(request.count)
+        count = request.count
+        limits.check_count(count, row_bytes(game.spec))
+        limits.check_hint("hint", request.hint)
+        seeds = seeds_of("seeds", request.seeds, count=count)
+        self.rows.take(count, wait=False)
+        try:
+            with self.catalog.guard(game, "ResetBatch"):
+                start = game.reset(seeds, request.hint)
+        finally:
+            self.rows.give(count)
+        self._metrics.resets.labels(game.spec.env_id, "call").inc(count)
         return pb.ResetBatchResponse(
-            count=request.count,
+            count=count,
             states=start.states.tobytes(),
             obs=start.obs.tobytes(),
             legal_masks=start.legal_masks.tobytes(),
@@ -169,19 +164,16 @@ class EngineService:
     def _step_batch(self, message: bytes) -> bytes:
         stepper: Stepper | None = getattr(self._of_thread, "stepper", None)
         if stepper is None:
-            stepper = self._of_thread.stepper = Stepper(self.catalog, self._metrics, call="batch")
+            stepper = self._of_thread.stepper = self._stepper("StepBatch")
         return bytes(stepper.answer(StepRequest.read(message, 0, len(message))))
 
     def _step_stream(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-        call = "StepStream"
-        try:
-            with self.streams.opened(context) as stream:
-                stepper = Stepper(self.catalog, self._metrics, call="stream")
-                while (message := stream.next_of(messages)) is not None:
-                    yield from self._stream_answers(stepper, message)
-                    self._metrics.requests.labels(call, "OK").inc()
-        except _REFUSALS as error:
-            self._refuse(call, error, context)
+        answered = self._metrics.requests.labels("StepStream", "OK")
+        with self.streams.opened(context) as stream:
+            stepper = self._stepper("StepStream")
+            while (message := stream.next_of(messages)) is not None:
+                yield from self._stream_answers(stepper, message)
+                answered.inc()
 
     def _stream_answers(self, stepper: Stepper, message: bytes) -> Iterator[bytes]:
         """Answers to one message, gathered; those before a refused batch come out before the refusal."""
@@ -192,34 +184,30 @@ class EngineService:
                 request = StepRequest.read(message, start, stop)
                 try:
                     answer = stepper.answer(request, turn=len(parts))
-                except _REFUSALS as error:
-                    raise Refusal(_status(error), f"sequence {request.sequence}: {error}") from error
+                except REFUSALS as error:
+                    text = f"sequence {request.sequence}: {error}"
+                    after_s = error.retry_after_s if isinstance(error, Refusal) else None
+                    raise Refusal(status_of(error), text, retry_after_s=after_s) from error
                 parts.append(answer)
                 size += len(answer)
                 if size >= limits.STREAM_FLUSH_BYTES:
                     yield b"".join(parts)
                     parts, size = [], 0
-        except _REFUSALS:
+        except REFUSALS:
             if parts:
                 yield b"".join(parts)
             raise
         if parts:
             yield b"".join(parts)
 
-
-def _status(error: Exception) -> grpc.StatusCode:
-    return error.status if isinstance(error, Refusal) else grpc.StatusCode.INVALID_ARGUMENT
-
-
-def _row(field: str, data: bytes, size: int) -> npt.NDArray[np.uint8]:
-    """One row [1, size] of a unary call."""
-    if len(data) != size:
-        raise WireError(f"{field}: {len(data)} bytes; this game's are {size}")
-    return np.frombuffer(data, np.uint8).reshape(1, size)
+    def _stepper(self, call: str) -> Stepper:
+        return Stepper(self.catalog, self.rows, self._metrics, call=call)
 
 
-def _all_rewards(game: Game, mover: int, reward: float) -> list[Any]:
-    """Rewards by player: the mover's, and in a zero-sum game what the others lose by it."""
-    spec = game.spec
+def _all_rewards(spec: GameSpec, mover: int, rewards: npt.NDArray[np.float32]) -> list[float]:
+    """Rewards of one row by player: those of the agents, or the mover's and what the others lose by it."""
+    if spec.agents:
+        return [float(reward) for reward in rewards[0]]
+    reward = float(rewards[0])
     others = -reward / (spec.players - 1) if spec.zero_sum and reward else 0.0
     return [reward if player == mover else others for player in range(spec.players)]

@@ -70,6 +70,8 @@ class StepStream:
         states: npt.NDArray[np.uint8],
         actions: npt.NDArray[np.uint8],
         reset_seeds: npt.NDArray[np.uint64] | None = None,
+        *,
+        reset_hint: bytes = b"",
     ) -> int:
         """Ask for one step in each of N episodes; returns at once, and the arrays may be changed then.
 
@@ -77,6 +79,7 @@ class StepStream:
             states: u8[N, S], C-contiguous.
             actions: u8[N, A], C-contiguous.
             reset_seeds: u64[N]; row i starts a new episode from reset_seeds[i] if its own ends. None: no row does.
+            reset_hint: the game's own words about how those episodes start; empty for the usual start.
 
         Returns:
             The batch's sequence number, from 0; its reply carries it.
@@ -96,7 +99,13 @@ class StepStream:
         sequence = self._sent
         self._outgoing.put(
             step_request_bytes(
-                self._engine_id, states, actions, reset_seeds=reset_seeds, sequence=sequence, in_stream=True
+                self._engine_id,
+                states,
+                actions,
+                reset_seeds=reset_seeds,
+                reset_hint=reset_hint,
+                sequence=sequence,
+                in_stream=True,
             )
         )
         self._sent += 1

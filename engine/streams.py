@@ -16,18 +16,25 @@ import grpc
 from engine.errors import Refusal
 from engine.metrics import EngineMetrics
 
+_RETRY_S = 1.0  # streams close when their clients like
+
 
 class OpenStreams:
     """Counts streams up to a capacity; thread-safe."""
 
     def __init__(self, capacity: int, metrics: EngineMetrics) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._metrics = metrics
         self._lock = threading.Lock()
         self._open = 0
         self._waiting: set[Any] = set()  # of grpc.ServicerContext
         self._draining = False
         metrics.stream_capacity.set(capacity)
+
+    @property
+    def count(self) -> int:
+        """Open streams."""
+        return self._open
 
     @contextmanager
     def opened(self, context: grpc.ServicerContext) -> Iterator[OpenStream]:
@@ -37,11 +44,13 @@ class OpenStreams:
             Refusal: RESOURCE_EXHAUSTED over the capacity, UNAVAILABLE while draining.
         """
         with self._lock:
-            if self._open >= self._capacity:
+            if self._open >= self.capacity:
                 self._metrics.streams_refused.inc()
                 raise Refusal(
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"streams = {self._open + 1}: over the limit of {self._capacity}; close one or use another engine",
+                    f"streams = {self._open + 1}: over the limit of {self.capacity}; close one, use another engine or "
+                    f"try again in {_RETRY_S:.0f} s",
+                    retry_after_s=_RETRY_S,
                 )
             self._open += 1
             self._metrics.streams.set(self._open)

@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from games.batch import U8, U32, U64, Outcomes, Positions, check_column
 from games.encodings import decode_actions, decode_discrete, encode_actions, encode_discrete
-from games.errors import BadBatch, BadEncoding, NotOffered
+from games.errors import BadBatch, BadEncoding, BadPicture, NotOffered
+from games.render.plan import RenderPlan, RenderSpec, text_plan
 from games.spec import ActionSpace, AgentSpec, Box, Discrete, Encoding, GameSpec, MultiDiscrete
 
 __all__ = [
@@ -176,6 +177,27 @@ class Game(ABC):
         self.observe(states)  # refuses impossible states
         return self._visible(states, cells)
 
+    def plan(self, state: bytes, spec: RenderSpec | None = None) -> RenderPlan:
+        """A picture of one state as drawing commands; `games.render` makes text, SVG and PNG of it.
+
+        Args:
+            state: S bytes.
+            spec: how it is wanted; None for the usual way.
+
+        Raises:
+            BadPicture: the viewpoint is nobody's.
+            BadBatch: the state is of another size.
+            BadState: the state is impossible.
+        """
+        spec = spec or RenderSpec()
+        players = self.spec.players
+        if spec.viewpoint is not None and spec.viewpoint >= players:
+            raise BadPicture(
+                f"RenderSpec.viewpoint = {spec.viewpoint}: {self.spec.env_id} has 0 to {players - 1}"
+            )
+        self.observe(np.frombuffer(state, np.uint8).reshape(1, -1))  # refuses impossible states
+        return self._plan(state, spec)
+
     def warm(self) -> None:
         """Compile (or load from the disk cache) every kernel, so that the first real call is as fast as the rest."""
         start = self.reset(np.zeros(1, np.uint64))
@@ -193,13 +215,22 @@ class Game(ABC):
         """`visible` on checked arrays; a game that has a grid gives this method."""
         raise NotImplementedError(f"{type(self).__name__} has a grid and no lines of sight")
 
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        """`plan` of a state that can be; here the lines of `render_text`, a game may draw better."""
+        return text_plan(self.render_text(state), spec)
+
     @abstractmethod
     def render_text(self, state: bytes) -> str:
         """The board of one state of S bytes, in several lines without a trailing newline. Raises BadState."""
 
     @abstractmethod
     def action_text(self, action: bytes) -> str:
-        """One action of A bytes in the words of players, e.g. "b2". Raises IllegalAction outside the action space."""
+        """One action of A bytes in the words of players, e.g. "b2"; of several agents a word each, with a space between.
+
+        Raises:
+            BadBatch: the action is of another size.
+            IllegalAction: it is outside the action space.
+        """
 
     @abstractmethod
     def parse_action(self, text: str) -> bytes:

@@ -25,6 +25,20 @@ class UnknownGame(GameError):
         super().__init__(f"env_id {env_id!r}: no such game; there are: {', '.join(known) or 'none'}")
 
 
+class BrokenPlugin(GameError):
+    """A plugin of that name is installed, and no game could be made of it.
+
+    Attributes:
+        env_id: the name that was asked for.
+        reason: why, in one line.
+    """
+
+    def __init__(self, env_id: str, reason: str) -> None:
+        self.env_id = env_id
+        self.reason = reason
+        super().__init__(f"env_id {env_id!r}: {reason}; repair or remove that package and restart")
+
+
 class BadSpec(GameError):
     """A game describes itself in a way that cannot be."""
 
@@ -74,6 +88,10 @@ class IllegalAction(RowError):
     """Action bytes that are outside the action space or not legal in that row's state."""
 
     field = "actions"
+
+
+class BadPicture(GameError):
+    """A picture that cannot be drawn: its size, a number or a colour of it, or whose sight it should show."""
 
 
 class BadActionText(GameError):

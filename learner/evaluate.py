@@ -4,11 +4,13 @@ In: a game's rules and a policy. Out: how many lines of play there are against i
 Invariant: no line is left out: at the policy's turn there is one move, at the opponent's every legal one.
 
 Positions that are reached in several ways are looked at once, with the number of ways. A game with more positions
-than `_MOST_POSITIONS` at one depth, with chance, or not for two players, cannot be judged so.
+than `_MOST_POSITIONS` at one depth, with chance, or not for two players, cannot be judged so; `learner.score` plays it.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +22,9 @@ from games.contract import Discrete, Game
 Values = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]  # f32[N, O] -> f32[N, A]
 
 _MOST_POSITIONS = 200_000
+_MOST_BITS = 32  # of choices, all the way down: what is far from small is not even tried
 UNBEATABLE = "unbeatable"
+_RETURN = re.compile(r"return>=(-?[0-9]+(?:\.[0-9]+)?)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,12 @@ class Verdict:
         return figures
 
 
+def wanted_return(stop_when: str) -> float | None:
+    """The mean return at which a run is to stop, from "return>=NUMBER"; None if it stops for another reason."""
+    match = _RETURN.fullmatch(stop_when)
+    return None if match is None else float(match[1])
+
+
 def judgeable(game: Game) -> bool:
     """Whether `verdict` can judge policies of this game at all."""
     spec = game.spec
@@ -72,6 +82,7 @@ def judgeable(game: Game) -> bool:
         and not spec.stochastic
         and spec.perfect_information
         and isinstance(spec.action_space, Discrete)
+        and spec.max_horizon * math.log2(spec.action_space.n) <= _MOST_BITS
     )
 
 

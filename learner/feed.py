@@ -15,6 +15,7 @@ import duckdb
 
 from cartridge import logs
 from cartridge.settings import Settings
+from games.choices import Choices
 from learner import metrics, shard_reader
 from learner.errors import LearnerError
 from learner.window import Transitions
@@ -38,7 +39,7 @@ class Loaded:
 @dataclass
 class _Subscription:
     where: str
-    mask_words: int
+    choices: Choices
     unread: deque[ShardSealed]
     ready: deque[Loaded] = field(default_factory=deque)
     error: LearnerError | None = None
@@ -64,8 +65,8 @@ class ShardFeed:
         self._thread = threading.Thread(target=self._work, name="shards", daemon=True)
         self._thread.start()
 
-    def subscribe(self, run: str, *, where: str, mask_words: int, capacity: int) -> int:
-        """Begins to read `run`'s shards, from the oldest that `capacity` has room for.
+    def subscribe(self, run: str, *, where: str, choices: Choices, capacity: int) -> int:
+        """Begins to read `run`'s shards, from the oldest that `capacity` transitions have room for.
 
         Returns the rows that are older, and so are counted but not read.
 
@@ -75,8 +76,8 @@ class ShardFeed:
             shard_reader.check_where(warehouse.connect(self._settings), where)
         with self._lock:
             unread = deque(self._shards.get(run, {}).values())
-            passed_over = _pass_over(unread, capacity)
-            self._subscriptions[run] = _Subscription(where, mask_words, unread)
+            passed_over = _pass_over(unread, -(-capacity // choices.agents))
+            self._subscriptions[run] = _Subscription(where, choices, unread)
         return passed_over
 
     def unsubscribe(self, run: str) -> None:
@@ -146,7 +147,7 @@ class ShardFeed:
                     shard,
                     bucket=self._settings.bucket,
                     where=subscription.where,
-                    mask_words=subscription.mask_words,
+                    choices=subscription.choices,
                 )
                 break
             except LearnerError as error:

@@ -17,6 +17,9 @@ INSERT_WAIT = Counter(
     "learner_insert_wait_seconds_total", "Time waited for transitions to be inserted", ["run"]
 )
 LOSS = Gauge("learner_loss", "Mean loss since the last weights version", ["run"])
+RETURN = Gauge(
+    "learner_return", "Mean return of the greedy policy in the last episodes played to score it", ["run"]
+)
 STRENGTH = Gauge("learner_strength", "Share of lines of play that the newest weights do not lose", ["run"])
 WEIGHTS_VERSION = Gauge("learner_weights_version", "Newest weights version announced", ["run"])
 SHARD_READ = Histogram(

@@ -14,24 +14,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from games.choices import Choices
 from learner import kernels
 from learner.errors import BadRun, BadShard
 from learner.window import Transitions
 from streams import views
 from streams.records import ShardSealed
 
-_COLUMNS = """log_partition, log_offset, log_row, episode, step, player, obs, action, reward, terminated,
+_COLUMNS = """log_partition, log_offset, log_row, episode, step, player, obs, terminated,
   (terminated OR truncated) AS ended, successor_obs, successor_player,
   (successor_player IS NOT NULL) AS has_successor"""
 
 
-def query_of(shard: ShardSealed, bucket: str, where: str) -> str:
+def query_of(shard: ShardSealed, bucket: str, where: str, *, agents: int = 1) -> str:
     """The SQL that reads `shard`; `where` is a condition over the transitions view, or empty."""
     mask = views.mask_column(shard.mask_words)
-    masks = f"{mask} AS mask, successor_{mask} AS successor_mask"
+    columns = (
+        f"{_COLUMNS}, {mask} AS mask, successor_{mask} AS successor_mask, {views.action_column(shard)} AS action,"
+        f" {'reward' if agents == 1 else 'rewards'} AS reward"
+    )
     if not where:
-        return f"SELECT {_COLUMNS}, {masks}, true AS keep FROM ({views.rows_of([shard], bucket)})"
-    return f"SELECT {_COLUMNS}, {masks}, coalesce(({where}), false) AS keep FROM ({views.transitions([shard], bucket)})"
+        return f"SELECT {columns}, true AS keep FROM ({views.rows_of([shard], bucket)})"
+    return f"SELECT {columns}, coalesce(({where}), false) AS keep FROM ({views.transitions([shard], bucket)})"
 
 
 def check_where(connection: duckdb.DuckDBPyConnection, where: str) -> None:
@@ -43,23 +47,23 @@ def check_where(connection: duckdb.DuckDBPyConnection, where: str) -> None:
 
 
 def read(
-    connection: duckdb.DuckDBPyConnection, shard: ShardSealed, *, bucket: str, where: str, mask_words: int
+    connection: duckdb.DuckDBPyConnection, shard: ShardSealed, *, bucket: str, where: str, choices: Choices
 ) -> Transitions:
-    """The transitions of `shard` that `where` lets in.
+    """The transitions of `shard` that `where` lets in: one a row, or one for each of several agents.
 
     Raises BadShard, BadRun, and duckdb.IOException or duckdb.HTTPException while the store is away.
     """
     try:
-        table = connection.execute(query_of(shard, bucket, where)).to_arrow_table()
+        table = connection.execute(query_of(shard, bucket, where, agents=choices.agents)).to_arrow_table()
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
         raise BadRun(f"where is {where!r}: {str(error).splitlines()[0]}") from error
     if table.num_rows != shard.rows:
         raise BadShard(f"shard {shard.shard} has {table.num_rows} rows: {shard.rows} were announced")
-    return _linked(table, shard, mask_words=mask_words)
+    return _linked(table, shard, choices)
 
 
-def _linked(table: pa.Table, shard: ShardSealed, *, mask_words: int) -> Transitions:
-    rows = table.num_rows
+def _linked(table: pa.Table, shard: ShardSealed, choices: Choices) -> Transitions:
+    rows, mask_words = table.num_rows, choices.joint_mask_words
     offset, row = _numbers(table, "log_offset", np.int64), _numbers(table, "log_row", np.int32)
     has_successor = _flags(table, "has_successor")
     bad = kernels.first_break(
@@ -99,18 +103,29 @@ def _linked(table: pa.Table, shard: ShardSealed, *, mask_words: int) -> Transiti
     def taken(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return column if everything else column[kept]
 
+    def each(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return column if choices.agents == 1 else np.repeat(column, choices.agents)
+
     return Transitions(
-        obs=taken(obs),
-        action=taken(_numbers(table, "action", np.int64)),
-        reward=taken(_numbers(table, "reward", np.float32)),
-        terminated=taken(_flags(table, "terminated")),
-        next_obs=next_obs,
-        next_mask=next_mask,
-        same_player=same_player,
-        log_partition=taken(_numbers(table, "log_partition", np.int32)),
-        log_offset=taken(offset),
-        log_row=taken(row),
+        obs=choices.observations(taken(obs)),
+        action=choices.decode(taken(_rows_of_numbers(table, "action"))),
+        reward=taken(_rows_of_numbers(table, "reward")).reshape(-1),
+        terminated=each(taken(_flags(table, "terminated"))),
+        next_obs=choices.observations(next_obs),
+        next_mask=choices.masks(next_mask),
+        same_player=each(same_player),
+        log_partition=each(taken(_numbers(table, "log_partition", np.int32))),
+        log_offset=each(taken(offset)),
+        log_row=each(taken(row)),
     )
+
+
+def _rows_of_numbers(table: pa.Table, name: str) -> npt.NDArray[Any]:
+    """A column without nulls of numbers, or of lists of as many each: [N] or [N, K]."""
+    column = table.column(name)
+    if pa.types.is_nested(column.type):
+        return pc.list_flatten(column).to_numpy().reshape(table.num_rows, -1)  # type: ignore[no-any-return]
+    return column.to_numpy()  # type: ignore[no-any-return]
 
 
 def _numbers(table: pa.Table, name: str, kind: type[np.generic]) -> npt.NDArray[Any]:

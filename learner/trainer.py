@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from confluent_kafka import Producer
 
 from cartridge import logs
 from cartridge.objects import ObjectStore
-from games.contract import Discrete, Game
-from learner import evaluate, metrics
+from games.choices import Choices
+from games.contract import Game
+from learner import evaluate, metrics, score
 from learner.dqn import Batch, Dqn
 from learner.errors import BadRun
 from learner.feed import ShardFeed
@@ -29,6 +30,7 @@ from streams import checkpoint
 from streams.checkpoint import Manifest
 from streams.records import RunSpec, WeightsPublished, least_samples_ahead
 
+_SCORED_VERSIONS = 10  # of so many weights versions one is played through
 _log = logs.get("learner.trainer")
 
 
@@ -37,7 +39,7 @@ class Progress:
     """Figures for heartbeats."""
 
     loss: float = 0.0
-    figures: dict[str, float] | None = None
+    figures: dict[str, float] = field(default_factory=dict)
     insert_wait_s: float = 0.0
 
 
@@ -61,11 +63,9 @@ class Trainer:
         self._game = game
         self._feed = feed
         self._store = store
-        space = game.spec.action_space
-        if not isinstance(space, Discrete):
-            raise BadRun(f"algorithm dqn needs discrete actions: {spec.env_id} has {space}")
-        sizes = {"obs_floats": game.spec.obs_size, "mask_words": game.spec.mask_words}
-        self._algorithm = Dqn(spec, obs_floats=game.spec.obs_size, actions=space.n)
+        self._choices = Choices(game.spec)
+        sizes = {"obs_floats": self._choices.obs_size, "mask_words": self._choices.mask_words}
+        self._algorithm = Dqn(spec, obs_floats=self._choices.obs_size, actions=self._choices.count)
         self._window = ReplayWindow(capacity=spec.window_rows, **sizes)
         self._batch = Batch(spec.batch_size, **sizes)
         self._random = np.random.default_rng(spec.seed)
@@ -90,7 +90,7 @@ class Trainer:
         passed_over = self._feed.subscribe(
             self.spec.run,
             where=self.spec.where,
-            mask_words=self._game.spec.mask_words,
+            choices=self._choices,
             capacity=self.spec.window_rows,
         )
         self._limiter.inserted += passed_over
@@ -155,16 +155,15 @@ class Trainer:
 
         The weights of a final version, and of the first, are announced when this returns.
         """
-        judged = evaluate.verdict(self._game, self._algorithm.values)
-        word = judged.word if judged is not None else ""
-        figures = judged.figures() if judged is not None else {}
+        steps = self._algorithm.gradient_steps
+        at_end = 0 < self.spec.max_gradient_steps <= steps
+        figures, word = self._evaluate(at_end=at_end)
         if self._losses:
             self.progress.loss = float(torch.stack(self._losses).mean())
             figures["loss"] = self.progress.loss
             self._losses.clear()
-        self.progress.figures = figures
-        steps = self._algorithm.gradient_steps
-        done = (word != "" and word == self.spec.stop_when) or (0 < self.spec.max_gradient_steps <= steps)
+        self.progress.figures = self.progress.figures | figures  # the last score stays until the next
+        done = at_end or (word != "" and word == self.spec.stop_when)
         self.version += 1
         model, optimizer = self._algorithm.files()
         manifest = self._manifest(figures, word, model=model, optimizer=optimizer)
@@ -174,6 +173,19 @@ class Trainer:
         if done or self.version == 0:
             self._publication.wait()
         self.finished = done
+
+    def _evaluate(self, *, at_end: bool) -> tuple[dict[str, float], str]:
+        """Figures, and the verdict if there is one. What takes long is done for some versions only."""
+        judged = evaluate.verdict(self._game, self._algorithm.values)
+        if judged is not None:
+            return judged.figures(), judged.word
+        if not at_end and (self.version + 1) % _SCORED_VERSIONS:
+            return {}, ""
+        hint = bytes.fromhex(self.spec.hint)
+        figures = score.play(self._game, self._algorithm.values, seed=self.spec.seed, hint=hint).figures()
+        wanted = evaluate.wanted_return(self.spec.stop_when)
+        reached = wanted is not None and figures["return_mean"] >= wanted
+        return figures, self.spec.stop_when if reached else ""
 
     def _manifest(self, figures: dict[str, float], word: str, *, model: bytes, optimizer: bytes) -> Manifest:
         game = self._game.spec
@@ -212,6 +224,8 @@ class Trainer:
         metrics.SAMPLES_PER_INSERT.labels(run).set(self._limiter.ratio)
         if "strength" in figures:
             metrics.STRENGTH.labels(run).set(figures["strength"])
+        if "return_mean" in figures:
+            metrics.RETURN.labels(run).set(figures["return_mean"])
 
     def count_wait(self, waited_s: float) -> None:
         """Adds to the time that learning waited for inserts."""
@@ -220,7 +234,7 @@ class Trainer:
 
     def numbers(self) -> dict[str, float]:
         """Figures for the heartbeat."""
-        figures = {name: value for name, value in (self.progress.figures or {}).items() if name != "loss"}
+        figures = {name: value for name, value in self.progress.figures.items() if name != "loss"}
         return {
             **figures,
             "gradient_steps_total": self._algorithm.gradient_steps,
@@ -250,3 +264,7 @@ def _check(spec: RunSpec, game: Game) -> None:
         )
     if spec.stop_when == evaluate.UNBEATABLE and not evaluate.judgeable(game):
         raise BadRun(f"stop_when is {spec.stop_when!r}: {spec.env_id} is not a game that can be judged so")
+    if evaluate.wanted_return(spec.stop_when) is not None and evaluate.judgeable(game):
+        raise BadRun(
+            f"stop_when is {spec.stop_when!r}: {spec.env_id} is judged by every line; use unbeatable"
+        )

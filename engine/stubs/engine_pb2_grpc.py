@@ -75,6 +75,21 @@ class EngineStub:
                 request_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.RenderRequest.SerializeToString,
                 response_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.RenderResponse.FromString,
                 _registered_method=True)
+        self.UpgradeStates = channel.unary_unary(
+                '/cartridge.engine.v1.Engine/UpgradeStates',
+                request_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.UpgradeStatesRequest.SerializeToString,
+                response_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.UpgradeStatesResponse.FromString,
+                _registered_method=True)
+        self.Visibility = channel.unary_unary(
+                '/cartridge.engine.v1.Engine/Visibility',
+                request_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.VisibilityRequest.SerializeToString,
+                response_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.VisibilityResponse.FromString,
+                _registered_method=True)
+        self.Preflight = channel.unary_unary(
+                '/cartridge.engine.v1.Engine/Preflight',
+                request_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.PreflightRequest.SerializeToString,
+                response_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.PreflightResponse.FromString,
+                _registered_method=True)
 
 
 class EngineServicer:
@@ -103,7 +118,7 @@ class EngineServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListGames(self, request, context):
-        """What every game is.
+        """What every game is, and which are refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +148,27 @@ class EngineServicer:
 
     def Render(self, request, context):
         """A state in text, for people.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpgradeStates(self, request, context):
+        """States of an older encoding in the current one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Visibility(self, request, context):
+        """Lines of sight, in games with a grid.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Preflight(self, request, context):
+        """Whether a batch would be taken now; answered at once, however busy the engine is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,6 +216,21 @@ def add_EngineServicer_to_server(servicer, server):
                     servicer.Render,
                     request_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.RenderRequest.FromString,
                     response_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.RenderResponse.SerializeToString,
+            ),
+            'UpgradeStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpgradeStates,
+                    request_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.UpgradeStatesRequest.FromString,
+                    response_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.UpgradeStatesResponse.SerializeToString,
+            ),
+            'Visibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.Visibility,
+                    request_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.VisibilityRequest.FromString,
+                    response_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.VisibilityResponse.SerializeToString,
+            ),
+            'Preflight': grpc.unary_unary_rpc_method_handler(
+                    servicer.Preflight,
+                    request_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.PreflightRequest.FromString,
+                    response_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.PreflightResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -399,6 +450,330 @@ class Engine:
             '/cartridge.engine.v1.Engine/Render',
             cartridge_dot_engine_dot_v1_dot_engine__pb2.RenderRequest.SerializeToString,
             cartridge_dot_engine_dot_v1_dot_engine__pb2.RenderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpgradeStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartridge.engine.v1.Engine/UpgradeStates',
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.UpgradeStatesRequest.SerializeToString,
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.UpgradeStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Visibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartridge.engine.v1.Engine/Visibility',
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.VisibilityRequest.SerializeToString,
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.VisibilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Preflight(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartridge.engine.v1.Engine/Preflight',
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.PreflightRequest.SerializeToString,
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.PreflightResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class SessionsStub:
+    """Episodes whose states the engine holds, for clients that would rather not. A session lives in one engine process and
+    ends with it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.OpenSession = channel.unary_unary(
+                '/cartridge.engine.v1.Sessions/OpenSession',
+                request_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.OpenSessionRequest.SerializeToString,
+                response_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.OpenSessionResponse.FromString,
+                _registered_method=True)
+        self.StepSession = channel.unary_unary(
+                '/cartridge.engine.v1.Sessions/StepSession',
+                request_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.StepSessionRequest.SerializeToString,
+                response_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.StepSessionResponse.FromString,
+                _registered_method=True)
+        self.CloseSession = channel.unary_unary(
+                '/cartridge.engine.v1.Sessions/CloseSession',
+                request_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.CloseSessionRequest.SerializeToString,
+                response_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.CloseSessionResponse.FromString,
+                _registered_method=True)
+
+
+class SessionsServicer:
+    """Episodes whose states the engine holds, for clients that would rather not. A session lives in one engine process and
+    ends with it.
+    """
+
+    def OpenSession(self, request, context):
+        """Opens a session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StepSession(self, request, context):
+        """Takes a step in every row of a session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseSession(self, request, context):
+        """Closes a session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_SessionsServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'OpenSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenSession,
+                    request_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.OpenSessionRequest.FromString,
+                    response_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.OpenSessionResponse.SerializeToString,
+            ),
+            'StepSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.StepSession,
+                    request_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.StepSessionRequest.FromString,
+                    response_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.StepSessionResponse.SerializeToString,
+            ),
+            'CloseSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseSession,
+                    request_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.CloseSessionRequest.FromString,
+                    response_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.CloseSessionResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'cartridge.engine.v1.Sessions', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('cartridge.engine.v1.Sessions', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Sessions:
+    """Episodes whose states the engine holds, for clients that would rather not. A session lives in one engine process and
+    ends with it.
+    """
+
+    @staticmethod
+    def OpenSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartridge.engine.v1.Sessions/OpenSession',
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.OpenSessionRequest.SerializeToString,
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.OpenSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StepSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartridge.engine.v1.Sessions/StepSession',
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.StepSessionRequest.SerializeToString,
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.StepSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartridge.engine.v1.Sessions/CloseSession',
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.CloseSessionRequest.SerializeToString,
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.CloseSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class AdminStub:
+    """For whoever operates the engine.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.RestoreGame = channel.unary_unary(
+                '/cartridge.engine.v1.Admin/RestoreGame',
+                request_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.RestoreGameRequest.SerializeToString,
+                response_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.RestoreGameResponse.FromString,
+                _registered_method=True)
+
+
+class AdminServicer:
+    """For whoever operates the engine.
+    """
+
+    def RestoreGame(self, request, context):
+        """Offers a poisoned game again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AdminServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'RestoreGame': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreGame,
+                    request_deserializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.RestoreGameRequest.FromString,
+                    response_serializer=cartridge_dot_engine_dot_v1_dot_engine__pb2.RestoreGameResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'cartridge.engine.v1.Admin', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('cartridge.engine.v1.Admin', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Admin:
+    """For whoever operates the engine.
+    """
+
+    @staticmethod
+    def RestoreGame(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cartridge.engine.v1.Admin/RestoreGame',
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.RestoreGameRequest.SerializeToString,
+            cartridge_dot_engine_dot_v1_dot_engine__pb2.RestoreGameResponse.FromString,
             options,
             channel_credentials,
             insecure,

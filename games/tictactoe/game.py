@@ -15,6 +15,7 @@ from games.batch import U8, Outcomes, Positions, check_column
 from games.contract import Game
 from games.encodings import ACTION_DISCRETE
 from games.errors import BadHint, BadState, IllegalAction
+from games.render.plan import RenderPlan, RenderSpec
 from games.spec import Discrete, Encoding, GameSpec
 from games.tictactoe import kernels, render
 from games.tictactoe.state import CELLS, OBS_SIZE, STATE_BYTES, typed
@@ -88,6 +89,9 @@ class TicTacToe(Game):
         row = np.frombuffer(state, np.uint8).reshape(1, -1)
         self.observe(row)  # refuses impossible states
         return render.board_text(typed(row)[0])
+
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        return render.board_picture(typed(np.frombuffer(state, np.uint8).reshape(1, -1))[0], spec)
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)

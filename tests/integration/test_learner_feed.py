@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from chunk_samples import FLOATS, placed, sample_chunk
+from chunk_samples import FLOATS, placed, sample_chunk, spec_of
+from games.choices import Choices
 from learner.errors import BadRun, BadShard
 from learner.feed import Loaded, ShardFeed
 from sealed_shards import seal
@@ -38,7 +39,7 @@ def feeding(stage: Stage) -> Iterator[ShardFeed]:
 
 
 def subscribe(feed: ShardFeed, run: str = "mine", *, where: str = "", capacity: int = 10**6) -> int:
-    return feed.subscribe(run, where=where, mask_words=FLOATS.mask_words, capacity=capacity)
+    return feed.subscribe(run, where=where, choices=Choices(spec_of(FLOATS)), capacity=capacity)
 
 
 def take(feed: ShardFeed, count: int, run: str = "mine") -> list[Loaded]:

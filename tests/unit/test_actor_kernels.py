@@ -215,7 +215,7 @@ def test_books_are_kept_as_plain_python_keeps_them(seats: int, zero_sum: bool) -
         )
         closed = kernels.keep_books(
             players,
-            rewards,
+            rewards.reshape(rows, -1),
             (ends == 1).astype(np.uint8),
             (ends == 2).astype(np.uint8),
             int(zero_sum),
@@ -238,6 +238,33 @@ def test_books_are_kept_as_plain_python_keeps_them(seats: int, zero_sum: bool) -
         assert ended[3][:closed].tolist() == [item[3] for item in books.ended]
         assert (episode.tolist(), step.tolist()) == (books.episode, books.step)
         np.testing.assert_allclose(returns, books.returns, atol=1e-4)
+
+
+def test_every_agent_that_moves_at_once_keeps_its_own_return() -> None:
+    returns, ended = np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32)
+    episode, step = np.zeros(2, np.int64), np.zeros(2, np.int32)
+    rewards = np.array([[1, -1, 0], [2, 0, 5]], np.float32)
+    for last in (0, 1):
+        closed = kernels.keep_books(
+            np.zeros(2, np.uint8),
+            rewards,
+            np.array([0, last], np.uint8),
+            np.zeros(2, np.uint8),
+            1,  # what an agent gains the others do not lose on top of their own rewards
+            0,
+            1,
+            2,
+            episode,
+            step,
+            returns,
+            np.zeros(2, np.int64),
+            np.zeros(2, np.int32),
+            ended,
+            np.zeros(2, np.uint8),
+        )
+    assert closed == 1
+    assert ended[0].tolist() == [4, 0, 10]
+    assert returns.tolist() == [[2, -2, 0], [0, 0, 0]]
 
 
 @given(data=st.data(), rows=st.integers(1, 5), room=st.integers(1, 5))

@@ -27,7 +27,7 @@ def game(*, floats: int = 3, actions: int = 9, state_bytes: int = 5) -> GameSpec
         build_id="some-game-1",
         encoding=Encoding(
             state="state:packed_u8:v1",
-            action="action:discrete:v1" if actions else "action:multi:v1",
+            action="action:discrete:v1" if actions else "action:u32x1:v1",
             obs=f"obs:f32x{floats}:v1",
             schema_version=1,
         ),

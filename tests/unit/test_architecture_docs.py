@@ -9,7 +9,7 @@ import pytest
 
 from cartridge.settings import ENVIRONMENT_PREFIX, Settings
 from cartridge.stack.ports import Ports, variable
-from chunk_samples import BYTES, FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
+from chunk_samples import AGENTS, BYTES, FLOATS, NO_MASK, TUPLE, VECTOR, WIDE_MASK, Layout, placed, sample_chunk
 from markdown import rows, section
 from source_tree import ROOT, product_modules
 from streams import topics
@@ -103,7 +103,7 @@ def test_the_columns_are_those_of_a_shard(layout: Layout) -> None:
 
 
 def test_no_column_is_described_that_no_shard_has() -> None:
-    layouts = [FLOATS, NO_MASK, WIDE_MASK, BYTES]
+    layouts = [FLOATS, NO_MASK, WIDE_MASK, BYTES, TUPLE, VECTOR, AGENTS]
     there = {
         name
         for layout in layouts

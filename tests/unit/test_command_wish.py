@@ -10,6 +10,7 @@ import pytest
 
 from cartridge.errors import UsageError
 from cartridge.wish import Wish, spec_of
+from games import registry
 from streams.records import RunSpec
 
 
@@ -112,3 +113,39 @@ def test_a_window_that_never_fills_is_refused() -> None:
 def test_actors_and_learner_never_wait_for_each_other() -> None:
     with pytest.raises(UsageError, match="samples_ahead is 999: it must be at least"):
         spec_of(wish(samples_ahead=999, batch_size=10, publish_period=100))
+
+
+@pytest.mark.parametrize("env_id", registry.names())
+def test_what_suits_a_game_is_possible(env_id: str) -> None:
+    assert spec_of(Wish.of(env_id)).env_id == env_id
+
+
+def test_what_is_given_goes_before_what_suits_the_game() -> None:
+    assert Wish.of("cartpole").discount != 0.5
+    assert Wish.of("cartpole", discount=0.5).discount == 0.5
+
+
+@pytest.mark.parametrize(
+    ("env_id", "stop_when", "known"),
+    [
+        ("tictactoe", "return>=1", "for tictactoe there is unbeatable"),
+        ("connect4", "unbeatable", "for connect4 there is return>=NUMBER"),
+        ("cartpole", "return>400", "for cartpole there is return>=NUMBER"),
+    ],
+)
+def test_a_run_stops_for_what_its_game_is_judged_by(env_id: str, stop_when: str, known: str) -> None:
+    with pytest.raises(UsageError, match=f"^stop_when is '{stop_when}': {known}"):
+        spec_of(Wish.of(env_id, stop_when=stop_when))
+    assert spec_of(Wish.of(env_id, stop_when="")).stop_when == ""
+
+
+@pytest.mark.parametrize("hint", ["5", "zz", "ffff", "0505050505050505050505050505"])
+def test_a_hint_that_the_game_does_not_take_is_refused_with_what_it_takes(hint: str) -> None:
+    with pytest.raises(UsageError, match=f"^hint is '{hint}': .*gridworld: .+"):
+        spec_of(Wish.of("gridworld", hint=hint))
+    with pytest.raises(UsageError, match="tictactoe: takes none"):
+        spec_of(Wish.of("tictactoe", hint="05"))
+
+
+def test_a_hint_that_the_game_takes_is_the_runs() -> None:
+    assert spec_of(Wish.of("gridworld", hint="0704")).hint == "0704"

@@ -36,9 +36,10 @@ def random_bytes(rows: int, width: int) -> Any:
     seeded=st.booleans(),
     in_stream=st.booleans(),
     build=st.sampled_from(["", "b"]),
+    hint=st.binary(max_size=20),
 )
 def test_a_request_of_ours_is_what_protobuf_reads(
-    rows: int, sequence: int, seeded: bool, in_stream: bool, build: str
+    rows: int, sequence: int, seeded: bool, in_stream: bool, build: str, hint: bytes
 ) -> None:
     states, actions = random_bytes(rows, 11), random_bytes(rows, 4)
     seeds = RNG.integers(0, 2**64, rows, dtype=np.uint64) if seeded else None
@@ -47,6 +48,7 @@ def test_a_request_of_ours_is_what_protobuf_reads(
         states,
         actions,
         reset_seeds=seeds,
+        reset_hint=hint,
         sequence=sequence,
         in_stream=in_stream,
     )
@@ -61,14 +63,21 @@ def test_a_request_of_ours_is_what_protobuf_reads(
     assert message.states == states.tobytes()
     assert message.actions == actions.tobytes()
     assert message.reset_seeds == (b"" if seeds is None else seeds.tobytes())
+    assert message.reset_hint == hint
     request = StepRequest.read(data, start, stop)
     _assert_read(request, message)
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=st.integers(0, 70), sequence=U64, padding=st.binary(max_size=9), seeded=st.booleans())
+@given(
+    rows=st.integers(0, 70),
+    sequence=U64,
+    padding=st.binary(max_size=9),
+    seeded=st.booleans(),
+    hint=st.binary(max_size=20),
+)
 def test_a_request_of_protobuf_is_read_in_place(
-    rows: int, sequence: int, padding: bytes, seeded: bool
+    rows: int, sequence: int, padding: bytes, seeded: bool, hint: bytes
 ) -> None:
     message = pb.StepBatchRequest(
         id=pb.EngineId(env_id="tictactoe"),
@@ -76,6 +85,7 @@ def test_a_request_of_protobuf_is_read_in_place(
         states=random_bytes(rows, 11).tobytes(),
         actions=random_bytes(rows, 4).tobytes(),
         reset_seeds=random_bytes(rows, 8).tobytes() if seeded else b"",
+        reset_hint=hint,
         sequence=sequence,
         padding=padding,
     )
@@ -86,6 +96,7 @@ def test_a_request_of_protobuf_is_read_in_place(
 def _assert_read(request: StepRequest, message: pb.StepBatchRequest) -> None:
     assert pb.EngineId.FromString(request.engine_id) == message.id
     assert (request.count, request.sequence) == (message.count, message.sequence)
+    assert request.reset_hint == message.reset_hint
     states, actions = request.columns(SPEC)
     assert (states.tobytes(), actions.tobytes()) == (message.states, message.actions)
     assert states.shape == (message.count, 11)
@@ -199,7 +210,7 @@ def refusal(read: Callable[[], Any]) -> str:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(1, 400))
+@given(st.integers(4, 400))  # three bytes are a whole field, the sequence: a message of no rows
 def test_a_message_cut_short_is_refused(cut: int) -> None:
     data = step_request_bytes(
         engine_id_bytes("tictactoe"), random_bytes(20, 11), random_bytes(20, 4), sequence=300

@@ -11,7 +11,19 @@ import duckdb
 import numpy as np
 import pytest
 
-from chunk_samples import FLOATS, NO_MASK, WIDE_MASK, Layout, placed, sample_chunk
+from chunk_samples import (
+    AGENTS,
+    FLOATS,
+    NO_MASK,
+    TUPLE,
+    VECTOR,
+    WIDE_MASK,
+    Layout,
+    placed,
+    sample_chunk,
+    spec_of,
+)
+from games.choices import LEVELS, Choices
 from learner import shard_reader
 from learner.errors import BadRun, BadShard
 from learner.window import Transitions
@@ -29,7 +41,7 @@ def sample_shard(layout: Layout) -> list[PlacedChunk]:
 
 def read(folder: Path, shard: ShardSealed, *, where: str = "", layout: Layout = FLOATS) -> Transitions:
     connection = cast(duckdb.DuckDBPyConnection, FolderWarehouse(folder))
-    return shard_reader.read(connection, shard, bucket=BUCKET, where=where, mask_words=layout.mask_words)
+    return shard_reader.read(connection, shard, bucket=BUCKET, where=where, choices=Choices(spec_of(layout)))
 
 
 def reference(chunks: Sequence[PlacedChunk], layout: Layout) -> list[dict[str, Any]]:
@@ -136,3 +148,49 @@ def test_a_condition_that_is_none_is_refused_before_anything_is_read(where: str)
 def test_a_sound_condition_is_taken(where: str) -> None:
     with duckdb.connect() as connection:
         shard_reader.check_where(connection, where)
+
+
+def test_actions_of_several_numbers_become_choices(tmp_path: Path) -> None:
+    chunks = sample_shard(TUPLE)
+    found = read(tmp_path, seal(tmp_path, chunks), layout=TUPLE)
+    triples = np.concatenate([item.columns.action.view("<u4") for item in chunks])
+    assert found.action.tolist() == [
+        81 * first + 9 * second + third for first, second, third in triples.tolist()
+    ]
+
+
+def test_continuous_actions_become_the_nearest_choices(tmp_path: Path) -> None:
+    chunks = sample_shard(VECTOR)
+    found = read(tmp_path, seal(tmp_path, chunks), layout=VECTOR)
+    levels = np.linspace(-3, 3, LEVELS)
+    pairs = np.concatenate([item.columns.action.view("<f4") for item in chunks])
+    nearest = np.abs(pairs[:, :, None] - levels).argmin(axis=2)
+    assert found.action.tolist() == (LEVELS * nearest[:, 0] + nearest[:, 1]).tolist()
+
+
+def test_a_row_of_several_agents_is_a_transition_for_each(tmp_path: Path) -> None:
+    chunks = sample_shard(AGENTS)
+    found = read(tmp_path, seal(tmp_path, chunks), layout=AGENTS, where="rewards[2] > 0")
+    row = 0
+    for item in chunks:
+        columns, segment = item.columns, 0
+        for at in range(item.chunk.count):
+            ends = bool(columns.segment_end[at])
+            after_obs = columns.successor_obs[segment] if ends else columns.obs[at + 1]
+            after_mask = columns.successor_legal_mask[segment] if ends else columns.legal_mask[at + 1]
+            segment += ends
+            if columns.reward[at, 1] <= 0:
+                continue
+            for agent in range(4):
+                own = slice(agent * (agent + 1) // 2, (agent + 1) * (agent + 2) // 2)
+                indication = [float(agent == other) for other in range(4)]
+                for obs, shown in ((columns.obs[at], found.obs[row]), (after_obs, found.next_obs[row])):
+                    seen = obs.view("<f4")[own].tolist()
+                    assert shown.tolist() == seen + [0.0] * (4 - len(seen)) + indication
+                assert found.next_mask[row].tolist() == [after_mask[agent]]
+                assert found.action[row] == columns.action[at].view("<u4")[agent]
+                assert found.reward[row] == columns.reward[at, agent]
+                assert found.terminated[row] == columns.terminated[at]
+                assert (found.log_offset[row], found.log_row[row]) == (item.offset, at)
+                row += 1
+    assert row == len(found) > 0

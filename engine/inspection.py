@@ -1,0 +1,78 @@
+"""What can be asked about states without playing: how they look, what they see, what they are in today's encoding.
+
+Enters: requests with states. Leaves: text, words of visible cells, upgraded states, or a refusal.
+Invariant: nothing is played and nothing is kept; every size is checked before a game sees it.
+"""
+
+from __future__ import annotations
+
+import grpc
+
+from engine import limits
+from engine.admission import Rows
+from engine.catalog import Catalog
+from engine.columns import cells_of, one_row, rows_of
+from engine.errors import Refusal, WireError
+from engine.layout import row_bytes
+from engine.stubs import engine_pb2 as pb
+from games.errors import NotOffered
+
+
+class Inspection:
+    """Answers Render, UpgradeStates and Visibility."""
+
+    def __init__(self, catalog: Catalog, rows: Rows) -> None:
+        self._catalog = catalog
+        self._rows = rows
+
+    def render(self, request: pb.RenderRequest) -> pb.RenderResponse:
+        """One state in text."""
+        game = self._catalog.get(request.id)
+        one_row("state", request.state, game.spec.state_bytes)
+        with self._catalog.guard(game, "Render"):
+            return pb.RenderResponse(text=game.render_text(request.state))
+
+    def upgrade_states(self, request: pb.UpgradeStatesRequest) -> pb.UpgradeStatesResponse:
+        """States of an older encoding in the current one."""
+        game = self._catalog.get(request.id)
+        if len(request.encoding) > limits.MAX_NAME:
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"encoding: {len(request.encoding)} characters is over the limit of {limits.MAX_NAME}",
+            )
+        count = request.count
+        limits.check_count(count, row_bytes(game.spec))
+        width, rest = divmod(len(request.states), count)
+        if rest or not width:
+            raise WireError(
+                f"states: {len(request.states)} bytes are not {count} rows of one size; give count rows"
+            )
+        states = rows_of("states", request.states, count=count, size=width)
+        self._rows.take(count, wait=False)
+        try:
+            with self._catalog.guard(game, "UpgradeStates"):
+                upgraded = game.upgrade_states(request.encoding, states)
+        finally:
+            self._rows.give(count)
+        return pb.UpgradeStatesResponse(count=count, states=upgraded.tobytes())
+
+    def visibility(self, request: pb.VisibilityRequest) -> pb.VisibilityResponse:
+        """Lines of sight from one cell of every row."""
+        game = self._catalog.get(request.id)
+        spec, count = game.spec, request.count
+        if spec.grid is None:
+            raise NotOffered(
+                f"env_id {spec.env_id!r}: has no lines of sight; ask a game whose capabilities say grid"
+            )
+        height, width = spec.grid
+        # `visible` observes the states as well, so the room that this takes counts too.
+        limits.check_count(count, max(8 * -(-height * width // 64), row_bytes(spec)))
+        states = rows_of("states", request.states, count=count, size=spec.state_bytes)
+        cells = cells_of("cells", request.cells, count=count)
+        self._rows.take(count, wait=False)
+        try:
+            with self._catalog.guard(game, "Visibility"):
+                seen = game.visible(states, cells)
+        finally:
+            self._rows.give(count)
+        return pb.VisibilityResponse(count=count, visible=seen.tobytes(), height=height, width=width)

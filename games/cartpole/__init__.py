@@ -1,0 +1,1 @@
+"""CartPole: state layout, kernels, text, and the adapter to the game contract."""

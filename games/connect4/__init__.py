@@ -1,0 +1,1 @@
+"""Connect four: state layout, kernels, text, and the adapter to the game contract."""

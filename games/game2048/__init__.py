@@ -1,0 +1,1 @@
+"""2048: state layout, kernels, text, and the adapter to the game contract."""

@@ -1,0 +1,1 @@
+"""Gridworld: state layout, kernels, text, and the adapter to the game contract."""

@@ -1,0 +1,1 @@
+"""Mastermind: state layout, kernels, text, and the adapter to the game contract."""

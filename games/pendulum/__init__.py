@@ -1,0 +1,1 @@
+"""Pendulum: state layout, kernels, text, and the adapter to the game contract."""

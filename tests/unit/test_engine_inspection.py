@@ -1,0 +1,143 @@
+"""What is asked about states: older encodings, lines of sight, text; and lines for names of any make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from engine.calls import line_of
+from engine.client import EngineClient
+from engine.errors import EngineRefused, WireError
+from engine.metrics import EngineMetrics
+from engine.server import EngineServer
+from engine.stubs import engine_pb2 as pb
+from games import registry
+from toy_games import OLD_STATE, Lanes
+
+GAME = Lanes()
+NEW_STATE = GAME.spec.encoding.state
+ID = pb.EngineId(env_id="lanes")
+STATES = np.array([[5, 0, 4, 3], [9, 8, 1, 0]], np.uint8)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[EngineClient]:
+    registry.register("lanes", Lanes)
+    try:
+        with (
+            EngineServer("127.0.0.1", 0, engine_metrics=EngineMetrics(CollectorRegistry())) as server,
+            EngineClient(server.address) as connected,
+        ):
+            yield connected
+    finally:
+        registry.unregister("lanes")
+
+
+def refused(client: EngineClient, name: str, **fields: Any) -> tuple[str, str]:
+    request, response = getattr(pb, f"{name}Request"), getattr(pb, f"{name}Response")
+    with pytest.raises(EngineRefused) as error:
+        client.unary(name, request, response)(request(**fields))
+    return error.value.status.name, str(error.value)
+
+
+def test_states_of_an_older_encoding_become_todays(client: EngineClient) -> None:
+    upgraded = client.upgrade_states("lanes", OLD_STATE, STATES[:, :3].copy())
+    assert upgraded.tolist() == [[5, 0, 4, 0], [9, 8, 1, 0]]
+    assert client.upgrade_states("lanes", NEW_STATE, STATES).tolist() == STATES.tolist()
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "message"),
+    [
+        ({"encoding": "state:packed_u8:v9"}, "INVALID_ARGUMENT", "lanes understands state:packed_u8:v2, sta"),
+        ({"encoding": ""}, "INVALID_ARGUMENT", "state encoding ''"),
+        ({"encoding": "e" * 129}, "INVALID_ARGUMENT", "encoding: 129 characters is over the limit of 128"),
+        ({"encoding": OLD_STATE, "states": bytes(8)}, "INVALID_ARGUMENT", "rows of 4 bytes; state:packed_u8"),
+        (
+            {"encoding": OLD_STATE, "states": bytes(7)},
+            "INVALID_ARGUMENT",
+            "7 bytes are not 2 rows of one size",
+        ),
+        ({"encoding": OLD_STATE, "states": b""}, "INVALID_ARGUMENT", "0 bytes are not 2 rows of one size"),
+        (
+            {"encoding": OLD_STATE, "states": bytes(6)},
+            "INVALID_ARGUMENT",
+            "states[0] = 0x00000000: is outside",
+        ),
+        ({"count": 0}, "INVALID_ARGUMENT", "count = 0"),
+        ({"count": 65_537}, "RESOURCE_EXHAUSTED", "count = 65537"),
+    ],
+)
+def test_states_that_cannot_be_upgraded_are_refused(
+    client: EngineClient, fields: dict[str, Any], status: str, message: str
+) -> None:
+    code, text = refused(client, "UpgradeStates", **({"id": ID, "count": 2, "states": bytes(8)} | fields))
+    assert code == status
+    assert message in text
+
+
+def test_lines_of_sight_are_words_of_cells(client: EngineClient) -> None:
+    seen = client.visible("lanes", STATES, np.array([7, 2], np.uint32))
+    assert seen.tolist() == [[1 << 7], [0b1_1111_1111]]
+    assert seen.tobytes() == GAME.visible(STATES, np.array([7, 2], np.uint32)).tobytes()
+    ask = client.unary("Visibility", pb.VisibilityRequest, pb.VisibilityResponse)
+    answer = ask(pb.VisibilityRequest(id=ID, count=1, states=STATES[:1].tobytes(), cells=bytes(4)))
+    assert (answer.count, answer.height, answer.width) == (1, 1, 9)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "message"),
+    [
+        ({"cells": bytes(7)}, "INVALID_ARGUMENT", "cells: 7 bytes; count = 2 rows of 4 bytes need 8"),
+        ({"states": bytes(7)}, "INVALID_ARGUMENT", "states: 7 bytes; count = 2 rows of 4 bytes need 8"),
+        ({"states": bytes(8)}, "INVALID_ARGUMENT", "states[0] = 0x00000000"),
+        ({"cells": b"\0\0\0\0\x09\0\0\0"}, "INVALID_ARGUMENT", "cells[1] = 9: the grid has 1 x 9 cells"),
+        ({"cells": b"\xff" * 8}, "INVALID_ARGUMENT", "cells[0] = 4294967295"),
+        ({"count": 0}, "INVALID_ARGUMENT", "count = 0"),
+        ({"count": 2**32 - 1}, "RESOURCE_EXHAUSTED", "count = 4294967295"),
+        ({"id": pb.EngineId(env_id="tictactoe")}, "UNIMPLEMENTED", "'tictactoe': has no lines of sight"),
+    ],
+)
+def test_a_question_about_sight_that_makes_no_sense_is_refused(
+    client: EngineClient, fields: dict[str, Any], status: str, message: str
+) -> None:
+    good = {"id": ID, "count": 2, "states": STATES.tobytes(), "cells": bytes(8)}
+    code, text = refused(client, "Visibility", **(good | fields))
+    assert code == status
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    ("env_id", "status"),
+    [
+        ("x" * 129, "INVALID_ARGUMENT"),
+        ("x" * 1_000_000, "INVALID_ARGUMENT"),
+        ("\u1234" * 100, "NOT_FOUND"),
+        ("a\nb\0c\x1b[31m", "NOT_FOUND"),
+    ],
+)
+def test_a_name_of_any_make_is_refused_in_a_line_that_can_be_shown(
+    client: EngineClient, env_id: str, status: str
+) -> None:
+    for name in ("Reset", "StepBatch"):
+        code, text = refused(client, name, id=pb.EngineId(env_id=env_id))
+        assert code == status
+        assert len(text) <= 1000
+        assert text.isascii()
+        assert text.isprintable()
+    code, _ = refused(client, "Reset", id=pb.EngineId(env_id="lanes", build_id=env_id))
+    assert code == "FAILED_PRECONDITION"
+
+
+def test_a_line_is_one_short_line() -> None:
+    assert line_of(WireError("a\n  b\tc\0\u20ac")) == r"a b c\x00\u20ac"
+    assert line_of(WireError("x" * 1001)) == "x" * 997 + "..."
+
+
+def test_render_is_text(client: EngineClient) -> None:
+    assert client.render("lanes", STATES[0].tobytes()) == "W...R"
+    assert refused(client, "Render", id=ID, state=bytes(4))[0] == "INVALID_ARGUMENT"
