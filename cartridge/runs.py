@@ -141,9 +141,12 @@ def _verdict_lines(spec: RunSpec, weights: WeightsPublished, *, reached: bool) -
 
 def _next_lines(spec: RunSpec) -> list[str]:
     run = spec.run
+    outcome = "avg((last_reward = 0)::INT) AS drawn"
+    if spec.stop_when != "unbeatable":
+        outcome = "avg(last_reward) AS mean_last_reward"
     query = (
         "SELECT last_weights_version // 10 * 10 AS since_version, count(*) AS episodes, avg(length) AS mean_length,"
-        f" avg((last_reward = 0)::INT) AS drawn FROM episodes WHERE run = '{run}' GROUP BY 1 ORDER BY 1"
+        f" {outcome} FROM episodes WHERE run = '{run}' GROUP BY 1 ORDER BY 1"
     )
     return [
         "What to do next:",

@@ -93,6 +93,8 @@ def _state(spec: RunSpec, newest: WeightsPublished | None, components: list[RunS
 def _figures(newest: WeightsPublished | None, rows: int) -> list[str]:
     if newest is None:
         return ["-", "0", f"{rows:,}", "-", ""]
-    strength = newest.evaluation.get("strength")
-    shown = "-" if strength is None else f"{strength:.2%}"
+    strength, score = newest.evaluation.get("strength"), newest.evaluation.get("return_mean")
+    shown = "-" if score is None else f"return {score:,.2f}"
+    if strength is not None:
+        shown = f"{strength:.2%}"
     return [f"v{newest.version}", f"{newest.gradient_steps:,}", f"{rows:,}", shown, newest.verdict]

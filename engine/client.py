@@ -152,6 +152,27 @@ class EngineClient:
         request = pb.RenderRequest(id=pb.EngineId(env_id=env_id), state=state)
         return self._call("Render", request, pb.RenderResponse).text
 
+    def picture(
+        self, env_id: str, state: bytes, *, png: bool = False, cell_px: int = 0, viewpoint: int | None = None
+    ) -> bytes:
+        """A picture of a state of S bytes: an SVG document, or a PNG file.
+
+        Args:
+            env_id: the game.
+            state: S bytes.
+            png: a PNG file instead of SVG.
+            cell_px: pixels of a cell's side, 4 to 256; 0 for the usual ones.
+            viewpoint: the player or agent whose sight it shows; None for all that there is.
+        """
+        request = pb.RenderRequest(
+            id=pb.EngineId(env_id=env_id),
+            state=state,
+            format=pb.RENDER_FORMAT_PNG if png else pb.RENDER_FORMAT_SVG,
+            cell_px=cell_px,
+            viewpoint=viewpoint,
+        )
+        return self._call("Render", request, pb.RenderResponse).image
+
     def upgrade_states(
         self, env_id: str, encoding: str, states: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.uint8]:

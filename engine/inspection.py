@@ -1,6 +1,6 @@
 """What can be asked about states without playing: how they look, what they see, what they are in today's encoding.
 
-Enters: requests with states. Leaves: text, words of visible cells, upgraded states, or a refusal.
+Enters: requests with states. Leaves: text, pictures, words of visible cells, upgraded states, or a refusal.
 Invariant: nothing is played and nothing is kept; every size is checked before a game sees it.
 """
 
@@ -16,6 +16,9 @@ from engine.errors import Refusal, WireError
 from engine.layout import row_bytes
 from engine.stubs import engine_pb2 as pb
 from games.errors import NotOffered
+from games.render.plan import RenderSpec
+from games.render.png import png
+from games.render.svg import svg
 
 
 class Inspection:
@@ -26,11 +29,25 @@ class Inspection:
         self._rows = rows
 
     def render(self, request: pb.RenderRequest) -> pb.RenderResponse:
-        """One state in text."""
+        """One state in text, or a picture of it."""
         game = self._catalog.get(request.id)
         one_row("state", request.state, game.spec.state_bytes)
+        if request.format in (pb.RENDER_FORMAT_UNSPECIFIED, pb.RENDER_FORMAT_TEXT):
+            with self._catalog.guard(game, "Render"):
+                return pb.RenderResponse(text=game.render_text(request.state))
+        if request.format not in (pb.RENDER_FORMAT_SVG, pb.RENDER_FORMAT_PNG):
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"format = {request.format}: there are 1 (text), 2 (SVG) and 3 (PNG)",
+            )
+        spec = RenderSpec(
+            cell_px=request.cell_px or RenderSpec().cell_px,
+            viewpoint=request.viewpoint if request.HasField("viewpoint") else None,
+        )
         with self._catalog.guard(game, "Render"):
-            return pb.RenderResponse(text=game.render_text(request.state))
+            plan = game.plan(request.state, spec)
+        image = svg(plan).encode() if request.format == pb.RENDER_FORMAT_SVG else png(plan)
+        return pb.RenderResponse(image=image)
 
     def upgrade_states(self, request: pb.UpgradeStatesRequest) -> pb.UpgradeStatesResponse:
         """States of an older encoding in the current one."""

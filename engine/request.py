@@ -54,7 +54,7 @@ class StepRequest:
             elif number == _RESET_SEEDS:
                 request.reset_seeds = first, last
             elif number == _ID:
-                request.engine_id = message[first:last]
+                request.engine_id += message[first:last]  # a message that comes twice is merged
             elif number == _RESET_HINT:
                 request.reset_hint = message[first:last]
             elif number in (_COUNT, _SEQUENCE):

@@ -16,7 +16,7 @@ import hashlib
 from dataclasses import astuple, dataclass
 from typing import Literal
 
-# Rises whenever a reader of the version before would misread bytes. docs/replay-format.md says what each version changed.
+# Rises whenever a reader of the version before would misread bytes. The document says what each version changed.
 FORMAT_VERSION = 1
 
 Rows = Literal["row", "segment"]

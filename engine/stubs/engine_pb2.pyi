@@ -1,10 +1,22 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class RenderFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RENDER_FORMAT_UNSPECIFIED: _ClassVar[RenderFormat]
+    RENDER_FORMAT_TEXT: _ClassVar[RenderFormat]
+    RENDER_FORMAT_SVG: _ClassVar[RenderFormat]
+    RENDER_FORMAT_PNG: _ClassVar[RenderFormat]
+RENDER_FORMAT_UNSPECIFIED: RenderFormat
+RENDER_FORMAT_TEXT: RenderFormat
+RENDER_FORMAT_SVG: RenderFormat
+RENDER_FORMAT_PNG: RenderFormat
 
 class EngineId(_message.Message):
     __slots__ = ("env_id", "build_id")
@@ -283,18 +295,26 @@ class StepStreamResponse(_message.Message):
     def __init__(self, batches: _Optional[_Iterable[_Union[StepBatchResponse, _Mapping]]] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
 class RenderRequest(_message.Message):
-    __slots__ = ("id", "state")
+    __slots__ = ("id", "state", "format", "cell_px", "viewpoint")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    CELL_PX_FIELD_NUMBER: _ClassVar[int]
+    VIEWPOINT_FIELD_NUMBER: _ClassVar[int]
     id: EngineId
     state: bytes
-    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., state: _Optional[bytes] = ...) -> None: ...
+    format: RenderFormat
+    cell_px: int
+    viewpoint: int
+    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., state: _Optional[bytes] = ..., format: _Optional[_Union[RenderFormat, str]] = ..., cell_px: _Optional[int] = ..., viewpoint: _Optional[int] = ...) -> None: ...
 
 class RenderResponse(_message.Message):
-    __slots__ = ("text",)
+    __slots__ = ("text", "image")
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
     text: str
-    def __init__(self, text: _Optional[str] = ...) -> None: ...
+    image: bytes
+    def __init__(self, text: _Optional[str] = ..., image: _Optional[bytes] = ...) -> None: ...
 
 class UpgradeStatesRequest(_message.Message):
     __slots__ = ("id", "encoding", "count", "states")

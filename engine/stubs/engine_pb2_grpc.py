@@ -147,7 +147,7 @@ class EngineServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Render(self, request, context):
-        """A state in text, for people.
+        """A state in text or as a picture, for people.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

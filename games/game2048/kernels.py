@@ -261,7 +261,8 @@ def reset(seeds: U64, states: U8, obs: F32, legal_masks: U64, players: U8) -> No
     """Spawn two tiles on an empty board, both from block 0."""
     cursor = np.empty(CURSOR_WORDS, np.uint32)
     for row in range(len(seeds)):
-        states[row, :_CELLS] = 0
+        store(states, row, 0, np.uint64(0))
+        store(states, row, 8, np.uint64(0))
         begin(cursor, seeds[row], np.uint64(0))
         one = np.int64(below(cursor, np.uint32(_CELLS)))
         states[row, one] = 2 if below(cursor, np.uint32(_TENTHS)) == 0 else 1
@@ -338,7 +339,8 @@ def diagnose(states: U8, row: int) -> int:
     for cell in range(_CELLS):
         if states[row, cell] > _GREATEST:
             return BAD_EXPONENT
-        count[: states[row, cell] + 1] += 1
+        for exponent in range(states[row, cell] + 1):
+            count[exponent] += 1
     for exponent in range(3, _GREATEST + 1):
         if count[exponent] > 18 - exponent:
             return BAD_COUNTS

@@ -16,6 +16,9 @@ from engine.metrics import EngineMetrics
 from engine.server import EngineServer
 from engine.stubs import engine_pb2 as pb
 from games import registry
+from games.render.plan import RenderSpec
+from games.render.png import png
+from games.render.svg import svg
 from toy_games import OLD_STATE, Lanes
 
 GAME = Lanes()
@@ -138,6 +141,33 @@ def test_a_line_is_one_short_line() -> None:
     assert line_of(WireError("x" * 1001)) == "x" * 997 + "..."
 
 
-def test_render_is_text(client: EngineClient) -> None:
-    assert client.render("lanes", STATES[0].tobytes()) == "W...R"
-    assert refused(client, "Render", id=ID, state=bytes(4))[0] == "INVALID_ARGUMENT"
+def test_render_is_text_or_a_picture(client: EngineClient) -> None:
+    state = STATES[0].tobytes()
+    assert client.render("lanes", state) == "W...R"
+    assert client.picture("lanes", state) == svg(GAME.plan(state)).encode()
+    small = GAME.plan(state, RenderSpec(cell_px=8, viewpoint=1))
+    assert client.picture("lanes", state, png=True, cell_px=8, viewpoint=1) == png(small)
+    for game in registry.names():
+        start = client.reset_batch(game, np.zeros(1, np.uint64)).states.tobytes()
+        assert client.picture(game, start).startswith(b"<svg ")
+        assert client.picture(game, start, png=True, cell_px=4).startswith(b"\x89PNG\r\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"state": bytes(4)}, "states[0] = 0x00000000"),
+        ({"state": bytes(4), "format": 2}, "states[0] = 0x00000000"),
+        ({"state": bytes(5), "format": 3}, "state: 5 bytes; this game's are 4"),
+        ({"format": 4}, "format = 4: there are 1 (text), 2 (SVG) and 3 (PNG)"),
+        ({"format": 2, "cell_px": 3}, "cell_px = 3: give 4 to 256"),
+        ({"format": 3, "cell_px": 2**32 - 1}, "cell_px = 4294967295: give 4 to 256"),
+        ({"format": 3, "viewpoint": 2}, "viewpoint = 2: lanes has 0 to 1"),
+    ],
+)
+def test_a_picture_that_cannot_be_is_refused(
+    client: EngineClient, fields: dict[str, Any], message: str
+) -> None:
+    code, text = refused(client, "Render", **({"id": ID, "state": STATES[0].tobytes()} | fields))
+    assert code == "INVALID_ARGUMENT"
+    assert message in text

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from games import registry
 from games.arena.arenas import MAPS
 from games.arena.loadouts import observer, plan
 from games.arena.state import STATE_BYTES
+from games.batch import Outcomes
 from games.errors import BadBatch, BadSpec, BadState
 from games.maps import GridMap
 from games.observation.plan import ObservationPlan
@@ -133,24 +136,26 @@ def test_a_call_allocates_nothing(rows: int) -> None:
 
 
 def test_the_kernel_asks_for_no_memory() -> None:
-    from numba.core.runtime import _nrt_python, rtsys
+    runtime = importlib.import_module("numba.core.runtime")
 
     def asked(call: Callable[[], object]) -> int:
         call()
-        _nrt_python.memsys_enable_stats()
+        runtime._nrt_python.memsys_enable_stats()
         try:
-            before = rtsys.get_allocation_stats().alloc
+            before = runtime.rtsys.get_allocation_stats().alloc
             call()
-            return int(rtsys.get_allocation_stats().alloc - before)
+            return int(runtime.rtsys.get_allocation_stats().alloc - before)
         finally:
-            _nrt_python.memsys_disable_stats()
+            runtime._nrt_python.memsys_disable_stats()
 
-    states, obs = arena_rows(64)
-    game = registry.get("arena")
-    assert asked(lambda: plan().write(states, obs)) == 0
-    assert (
-        asked(lambda: game.step(states, np.zeros((64, 16), np.uint8))) > 0
-    )  # scratch of the rules: it counts
+    made, game = plan(), registry.get("arena")
+    for rows in (1, 512):
+        states, obs = arena_rows(rows)
+        out, actions = Outcomes.empty(game.spec, rows), np.zeros((rows, 16), np.uint8)
+        # Numba wraps each array that it is given: states, seven tables, obs. The kernel adds none.
+        assert asked(partial(made.write, states, obs)) == 9
+        # That of the rules has twelve, and two of its own: it counts.
+        assert asked(partial(game.step, states, actions, out=out)) == 9 + 12 + 2
 
 
 def test_an_observer_that_is_nowhere_sees_nothing() -> None:
