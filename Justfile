@@ -78,7 +78,7 @@ games *options: _environment
 [no-exit-message]
 [positional-arguments]
 test *options: _environment
-    @if [ $# -eq 0 ]; then "{{ just_executable() }}" --justfile "{{ justfile() }}" lint types drift proto; fi; python -m pytest "$@"
+    @if [ $# -eq 0 ]; then "{{ just_executable() }}" --justfile "{{ justfile() }}" lint types drift proto; fi; python -m games.warm; python -m pytest "$@"
 
 # the same by the name that other projects use
 [group('develop')]
@@ -122,17 +122,25 @@ proto: _environment
 release-proto: proto
     @python proto/release.py
 
-# resolves requirements.in and the native stack's parts anew, with hashes
+# resolves the requirements, the peers' too, and the native stack's parts anew, with hashes
 [group('develop')]
 lock: _environment
     uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet --upgrade requirements.in -o requirements.lock
+    uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 --quiet --upgrade -c requirements.lock bench/peers/requirements.in -o bench/peers/requirements.lock
     python -m cartridge.stack.lock
 
-# the benchmarks: just bench engine, just bench pipeline
+# the benchmarks: just bench engine --peers, just bench pipeline
 [group('develop')]
 [positional-arguments]
 bench name *options: _environment
     @shift; python "bench/{{ name }}.py" "$@"
+
+# a Python program where the peers are, and this project: just peers bench/sb3.py
+[group('develop')]
+[no-exit-message]
+[positional-arguments]
+peers *program: _environment
+    @python -m bench.peers.environment "$@"
 
 [private]
 _environment:

@@ -68,8 +68,8 @@ class Engine:
     cpu_s: Callable[[], float]  # CPU seconds that it has used so far
 
 
-def sample_positions(game: Game, rows: int) -> Sample:
-    """Rows drawn from random games."""
+def play(game: Game) -> Sample:
+    """Random games from start to end, row after row; seeds count the rows."""
     rng = np.random.default_rng(_SEED)
     games = min(_SAMPLED_GAMES, max(_FEWEST_GAMES, _SAMPLED_ROWS // game.spec.max_horizon))
     position = game.reset(np.arange(games, dtype=np.uint64))
@@ -81,10 +81,14 @@ def sample_positions(game: Game, rows: int) -> Sample:
         after = game.step(position.states, chosen)
         goes_on = np.flatnonzero((after.terminated | after.truncated) == 0)
         position = game.observe(np.ascontiguousarray(after.positions.states[goes_on]))
-    drawn = rng.integers(0, sum(map(len, states)), rows)
-    return Sample(
-        np.concatenate(states)[drawn], np.concatenate(actions)[drawn], np.arange(rows, dtype=np.uint64)
-    )
+    rows = sum(map(len, states))
+    return Sample(np.concatenate(states), np.concatenate(actions), np.arange(rows, dtype=np.uint64))
+
+
+def draw(sample: Sample, rows: int) -> Sample:
+    """`rows` of the sample, with repetition."""
+    drawn = np.random.default_rng(_SEED).integers(0, len(sample), rows)
+    return Sample(sample.states[drawn], sample.actions[drawn], np.arange(rows, dtype=np.uint64))
 
 
 @contextmanager
@@ -120,23 +124,22 @@ def measure_calls(
     game: Game, calls: list[str], batches: list[int], *, engine: Engine, seconds: float
 ) -> Iterator[Result]:
     """Every wanted combination; the call Step has batches of one only."""
+    played = play(game)
     with EngineClient(engine.address) as client:
         for call in calls:
             for batch in batches:
                 if call != "unary" or batch == 1:
-                    run = _run(game, call, batch, client=client)
+                    sample = draw(played, batch if call != "unary" else _SAMPLED_GAMES)
+                    run = _run(game, call, sample, client=client)
                     cpu_s = engine.cpu_s if call != "kernel" else lambda: 0.0
                     yield _measure(game, call, batch, run=run, cpu_s=cpu_s, seconds=seconds)
 
 
-def _run(game: Game, call: str, batch: int, *, client: EngineClient) -> Run:
+def _run(game: Game, call: str, sample: Sample, *, client: EngineClient) -> Run:
     if call == "kernel":
-        return kernel_run(game, sample_positions(game, batch))
-    if call == "batch":
-        return _batch_run(client, game, sample_positions(game, batch))
-    if call == "stream":
-        return _stream_run(client, game, sample_positions(game, batch))
-    return _unary_run(client, game, sample_positions(game, _SAMPLED_GAMES))
+        return kernel_run(game, sample)
+    run = {"unary": _unary_run, "batch": _batch_run, "stream": _stream_run}[call]
+    return run(client, game, sample)
 
 
 def _measure(

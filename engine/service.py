@@ -10,6 +10,7 @@ generated classes.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import grpc
@@ -47,15 +48,22 @@ class EngineService:
     Args:
         metrics: of the engine.
         on_change: called with env_id and whether the game is offered, each time that this changes.
+        clock: seconds that never go back, for sessions that are idle.
     """
 
-    def __init__(self, metrics: EngineMetrics, on_change: Callable[[str, bool], None] | None = None) -> None:
+    def __init__(
+        self,
+        metrics: EngineMetrics,
+        on_change: Callable[[str, bool], None] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._metrics = metrics
         self.catalog = Catalog(metrics, on_change)
         self.pools = Pools.of(metrics)
         self.rows = Rows(limits.MAX_ROWS_IN_FLIGHT, metrics)
         self.streams = OpenStreams(limits.MAX_STREAMS, metrics)
-        self.sessions = Sessions(self.catalog, self.rows, metrics)
+        self.sessions = Sessions(self.catalog, self.rows, metrics, clock=clock)
         self._of_thread = threading.local()
 
     def handler(self) -> Calls:

@@ -225,7 +225,7 @@ class Game(ABC):
 
     @abstractmethod
     def action_text(self, action: bytes) -> str:
-        """One action of A bytes in the words of players, e.g. "b2"; of several agents a word each, with a space between.
+        """One action of A bytes in players' words, e.g. "b2"; of several agents a word each, with a space between.
 
         Raises:
             BadBatch: the action is of another size.

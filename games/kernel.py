@@ -3,7 +3,8 @@
 Enters: a fully annotated function over numpy arrays and its numba signature. Leaves: the same function, as machine code
 that holds no lock (nogil). Invariant: importing a module of kernels compiles nothing and does not import numba.
 
-The signature is fixed, so that read-only views (of a message's bytes) and writable arrays share one compilation.
+The signature is fixed, so that read-only views (of a message's bytes) and writable arrays share one compilation. What
+is in the cache serves as long as `games.kernel_stamp` says that it was made of the same sources.
 
     >>> @kernel("i64(i64, i64)")
     ... def add(a: int, b: int) -> int:
@@ -20,6 +21,8 @@ from functools import cached_property, update_wrapper
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
+
+from games.kernel_stamp import digest_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,9 +57,15 @@ class Kernel(Generic[P, R]):
         """The numba dispatcher; compiles, or loads from the disk cache, when first asked for."""
         import numba
 
+        dispatcher: Any = numba.njit(nogil=True, boundscheck=False)(self.function)
         # A function without a file (typed at a prompt, run by doctest) has nothing that a disk cache could be keyed by.
-        cache = Path(self.function.__code__.co_filename).is_file()
-        return numba.njit(_parse(self.signature), cache=cache, nogil=True, boundscheck=False)(self.function)
+        if Path(self.function.__code__.co_filename).is_file():
+            dispatcher.enable_caching()
+            # Numba would watch the time and size of this one file. It offers no way to say otherwise but this.
+            dispatcher._cache._cache_file._source_stamp = digest_of(self.function.__module__)
+        dispatcher.compile(_parse(self.signature))
+        dispatcher.disable_compile()
+        return dispatcher
 
     def warm(self) -> None:
         """Compile now, or load from the disk cache."""

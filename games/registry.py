@@ -45,6 +45,11 @@ def names() -> tuple[str, ...]:
         return tuple(sorted({*_BUILTIN, *_registered, *_plugins().games}))
 
 
+def builtin() -> tuple[str, ...]:
+    """The names of the games of this package, sorted."""
+    return tuple(sorted(_BUILTIN))
+
+
 def broken() -> dict[str, str]:
     """Plugins of which no game could be made: why, in one line each, by name."""
     with _lock:

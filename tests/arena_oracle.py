@@ -244,12 +244,15 @@ def observation(rows: Rows, position: Position, agent: int) -> list[float]:
     marks = {position.cells[other]: position.health[other] / HEALTH[other] for other in range(4)}
     ally = {position.cells[agent ^ 1]}
     others = {position.cells[opponent] for opponent in opponents(agent)}
-    values = [float(seen) for seen in shown]
-    for at, seen in zip(around, shown, strict=True):
-        values.append(float(seen and at is not None and not is_open(rows, at)))
-    for group in (ally, others):
-        values += [marks[at] if seen and at in group else 0.0 for at, seen in zip(around, shown, strict=True)]
-    values += [float(seen and at == position.flag) for at, seen in zip(around, shown, strict=True)]
+    values, agents, flag = list[float](), list[float](), [0.0, 0.0, 0.0]
+    for index, (at, seen) in enumerate(zip(around, shown, strict=True)):
+        values.append(0.0 if not seen or at is None else 1.0 if is_open(rows, at) else -1.0)
+        sign = at in ally or -(at in others)
+        agents.append(sign * marks[at] if seen and sign else 0.0)
+        if seen and at == position.flag:
+            down, right = divmod(index, 2 * radius + 1)
+            flag = [1.0, (down - radius) / radius, (right - radius) / radius]
+    values += agents + flag
     values += [0.0, 0.0] if cell is None else [cell[0] / 10, cell[1] / 10]
     values += [position.health[one] / HEALTH[one] for one in (agent, agent ^ 1)]
     return [*values, (HORIZON - position.steps) / HORIZON]

@@ -6,7 +6,9 @@ Invariant: nothing is planned; sight is by geometry.
 
 from __future__ import annotations
 
-from games.observation.spec import SEEN, WALLS, Field, Number, Observer, OneOf, Place, View
+import numpy as np
+
+from games.observation.spec import SEEN, WALLS, Bearing, Field, Number, Observer, OneOf, Place, Sum, View
 from sight_oracle import seen_from
 
 Rows = tuple[str, ...]
@@ -24,6 +26,8 @@ def values(observer: Observer, rows: Rows, state: bytes) -> list[float]:
         match part:
             case View():
                 found += view_values(observer, part, rows, state)
+            case Bearing():
+                found += bearing_values(observer, part, rows, state)
             case Place():
                 cell = number(state, observer.cell)
                 row, column = divmod(cell, width) if cell < height * width else (0, 0)
@@ -52,7 +56,18 @@ def view_values(observer: Observer, view: View, rows: Rows, state: bytes) -> lis
     return found
 
 
-def is_seen(view: View, rows: Rows, own: tuple[int, int], place: tuple[int, int]) -> bool:
+def bearing_values(observer: Observer, bearing: Bearing, rows: Rows, state: bytes) -> list[float]:
+    own, width, cells = number(state, observer.cell), len(rows[0]), len(rows) * len(rows[0])
+    there = number(state, observer.things[bearing.name][0].cell)
+    if own >= cells or there >= cells:
+        return [0.0, 0.0, 0.0]
+    here, place = divmod(own, width), divmod(there, width)
+    if not is_seen(bearing, rows, here, place):
+        return [0.0, 0.0, 0.0]
+    return [1.0, *((to - of) / bearing.radius for to, of in zip(place, here, strict=True))]
+
+
+def is_seen(view: View | Bearing, rows: Rows, own: tuple[int, int], place: tuple[int, int]) -> bool:
     width = len(rows[0])
     on_grid = 0 <= place[0] < len(rows) and 0 <= place[1] < width
     far = max(abs(own[0] - place[0]), abs(own[1] - place[1]))
@@ -61,16 +76,21 @@ def is_seen(view: View, rows: Rows, own: tuple[int, int], place: tuple[int, int]
     return not view.sight or place[0] * width + place[1] in seen_from(rows, own[0] * width + own[1])
 
 
-def plane_marks(observer: Observer, plane: str, rows: Rows, state: bytes) -> dict[tuple[int, int], float]:
-    """What a plane would show to somebody who sees everything."""
+def plane_marks(
+    observer: Observer, plane: str | Sum, rows: Rows, state: bytes
+) -> dict[tuple[int, int], float]:
+    """What a plane would show to somebody who sees everything; the map's share first, then f32 sums of marks."""
     width, cells = len(rows[0]), len(rows) * len(rows[0])
-    if plane in (SEEN, WALLS):
-        everywhere = (divmod(cell, width) for cell in range(cells))
-        return {(r, c): 1.0 for r, c in everywhere if plane == SEEN or rows[r][c] == "#"}
-    marks = {}
-    for thing in observer.things[plane]:
-        cell = number(state, thing.cell)
-        if cell < cells:
-            share = 1.0 if thing.value is None else number(state, thing.value) / thing.of
-            marks[divmod(cell, width)] = share
-    return marks
+    marks = dict.fromkeys((divmod(cell, width) for cell in range(cells)), np.float32(0))
+    parts = [(plane, 1)] if isinstance(plane, str) else list(plane.terms)
+    for name, weight in sorted(parts, key=lambda part: part[0] not in (SEEN, WALLS)):
+        if name in (SEEN, WALLS):
+            for r, c in marks:
+                marks[r, c] += np.float32(weight * (name == SEEN or rows[r][c] == "#"))
+            continue
+        for thing in observer.things[name]:
+            cell = number(state, thing.cell)
+            if cell < cells:
+                share = 1.0 if thing.value is None else number(state, thing.value) / thing.of
+                marks[divmod(cell, width)] += np.float32(weight * share)
+    return {place: float(mark) for place, mark in marks.items()}

@@ -33,15 +33,16 @@ def turned_actions(numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
 
 
 def turned_obs(obs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """f32[N, 1320]."""
-    ends = np.cumsum([5 * side * side + 5 for side in _SIDES])
+    """f32[N, 552]."""
+    ends = np.cumsum([2 * side * side + 8 for side in _SIDES])
     parts = np.split(obs, ends[:-1], axis=1)
     return np.hstack([_turned_part(parts[agent], _SIDES[agent]) for agent in ACROSS])
 
 
 def _turned_part(part: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:
-    planes, vector = part[:, : 5 * side * side].reshape(-1, 5, side * side), part[:, 5 * side * side :].copy()
-    within = vector[:, 2] > 0
+    planes, vector = part[:, : 2 * side * side].reshape(-1, 2, side * side), part[:, 2 * side * side :].copy()
+    vector[:, 1:3] *= -1  # to the flag
+    within = vector[:, 5] > 0
     # Tenths as f32: 10 minus the whole number is exact, 1 minus the tenth is not.
-    vector[within, :2] = (10 - np.rint(10 * vector[within, :2])) / np.float32(10)
+    vector[within, 3:5] = (10 - np.rint(10 * vector[within, 3:5])) / np.float32(10)
     return np.hstack([planes[:, :, ::-1].reshape(len(part), -1), vector])

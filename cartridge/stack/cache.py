@@ -8,6 +8,7 @@ stamped, and renamed; two processes that want the same one wait for each other a
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -28,6 +29,11 @@ def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
     if "XDG_CACHE_HOME" in environment:
         return Path(environment["XDG_CACHE_HOME"]).absolute() / "cartridge"
     return Path.home() / ".cache" / "cartridge"
+
+
+def digest(*parts: bytes) -> str:
+    """Twelve hexadecimal digits for a folder's name, of all that its contents depend on."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
 def complete(folder: Path) -> bool:

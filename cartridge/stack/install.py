@@ -7,7 +7,6 @@ by Go's checksum database (MinIO, buf); a second call only looks.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from cartridge.errors import CartridgeError
 from cartridge.stack import artifacts
-from cartridge.stack.cache import cache_folder, complete, fill_once
+from cartridge.stack.cache import cache_folder, complete, digest, fill_once
 from cartridge.stack.go_programs import BUF, MINIO, GoProgram, compile_program
 from cartridge.stack.installed import Installed
 from cartridge.stack.kafka_classes import CLASS_ARCHIVE, fill_class_archive
@@ -37,12 +36,12 @@ class Folders:
 
     @classmethod
     def of(cls, cache: Path) -> Folders:
-        tools = _digest(artifacts.TOOLS_LOCK.read_bytes(), sys.version.encode())
-        jars = _digest(repr(sorted(artifacts.locked_jars().items())).encode())
+        tools = digest(artifacts.TOOLS_LOCK.read_bytes(), sys.version.encode())
+        jars = digest(repr(sorted(artifacts.locked_jars().items())).encode())
         return cls(
             tools=cache / f"tools-{tools}",
             kafka=cache / f"kafka-{jars}",
-            archive=cache / f"kafka-classes-{_digest(tools.encode(), jars.encode())}",
+            archive=cache / f"kafka-classes-{digest(tools.encode(), jars.encode())}",
             minio=MINIO.folder(cache),
             buf=BUF.folder(cache),
         )
@@ -143,7 +142,3 @@ def _install_kafka(installation: Installation, folders: Folders) -> None:
         "Kafka's first start",
         lambda *a: fill_class_archive(*a, java=artifacts.java_of(tools), jars=sorted(jars.glob("*.jar"))),
     )
-
-
-def _digest(*parts: bytes) -> str:
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]

@@ -9,6 +9,7 @@ Invariant: what this `up` has started is either handed over whole or stopped aga
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -31,6 +32,8 @@ from cartridge.stack.processes import Identity
 from cartridge.stack.progress import Part, Progress
 from cartridge.stack.shell import Commands
 from cartridge.stack.stack_file import Status, clean_stale, read_status, running_status
+from games import registry
+from games.warm import is_warm
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _POLL_S = 0.05
@@ -82,6 +85,7 @@ def bring_up(*, home: Path, console: Console) -> Started:
         ports = Ports.load()
         with Progress(console) as progress:
             kind = _servers(home=home, ports=ports, progress=progress)
+            _compile_kernels(progress)
             with _Daemon(home=home, ports=ports, kind=kind) as daemon:
                 _wait_ready(daemon, progress)
                 daemon.keep()
@@ -102,6 +106,24 @@ def _servers(*, home: Path, ports: Ports, progress: Progress) -> Kind:
         if server.command:
             ports.require_free(server.port_names)
     return kind
+
+
+def _compile_kernels(progress: Progress) -> None:
+    """The games' kernels, before the engine would do it one after the other. Raises CartridgeError."""
+    names = registry.builtin()
+    if is_warm(names):
+        return
+    commands = Commands()
+    with progress.part("kernels of the games (compiled)") as part:
+        done = itertools.count(1)
+        try:
+            commands.run(
+                [sys.executable, "-m", "games.warm"],
+                cwd=REPOSITORY,
+                on_line=lambda line: part.say(line, done=next(done), total=len(names)),
+            )
+        finally:
+            commands.cancel()
 
 
 class _Daemon:

@@ -18,6 +18,7 @@ from games.arena.state import AGENTS, SIDE, STATE_BYTES, typed
 from games.batch import U8, Outcomes, Positions, check_column
 from games.contract import Game
 from games.errors import BadHint, BadState, IllegalAction
+from games.render.plan import RenderPlan, RenderSpec
 from games.spec import Encoding, GameSpec, MultiDiscrete
 
 _OBS_SIZE = sum(agent.obs_size for agent in AGENT_SPECS)
@@ -92,10 +93,11 @@ class Arena(Game):
     Each is `games.chacha.below` of their number, free cells counted row by row. A map by the hint replaces the drawn
     one.
     hint: 1 byte, the number of a map; empty for the drawn one.
-    obs, an agent's part: 5 planes of a square around it, 9 by 9 for scouts and 7 by 7 for guards, of what it sees: the
-    cells seen, walls, its ally, the opponents (both as the share of health left), the flag. Then its row and its column
-    over 10, the share of health left to it and to its ally, the share of steps left. Who is out has 0 for planes and
-    place.
+    obs, an agent's part: 2 planes of a square around it, 9 by 9 for scouts and 7 by 7 for guards, of what it sees. The
+    ground: 1 on open cells, -1 on walls. The agents: the share of health left to its ally, less that of an opponent,
+    itself not shown. 0 is what it does not see, and where nobody stands. Then the flag: 1 if seen, its rows down and
+    columns right over how far the agent sees, else 0 for all three. Then its row and its column over 10, the share of
+    health left to it and to its ally, the share of steps left. Who is out has 0 for planes, flag and place.
     info: bits 0-3 who is in, a bit an agent in their order; 4-7 who was hit in this step; 8-11 who wanted to move and
     stayed; 12-15 who took the flag; 16-23 the status (see `games.arena.state`); 24-31 the steps played.
     """
@@ -158,6 +160,9 @@ class Arena(Game):
         row = np.frombuffer(state, np.uint8).reshape(1, -1)
         self.observe(row)  # refuses impossible states
         return render.map_text(typed(row)[0])
+
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        return render.map_picture(typed(np.frombuffer(state, np.uint8).reshape(1, -1))[0], spec)
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)

@@ -151,8 +151,8 @@ def move(work: I64) -> int:
             swap = work[_WISH, one] == work[_CELL, other] and work[_WISH, other] == work[_CELL, one]
             if (same or swap) and work[_CELL, one] != OUT and work[_CELL, other] != OUT:
                 stays |= 1 << one | 1 << other
-    # Who stays is in the way of who wanted its cell; a queue of four takes three rounds.
-    for _ in range(3):
+    # Who stays is in the way of who wanted its cell. Whatever begins it holds two, so two rounds reach the other two.
+    for _ in range(2):
         for agent in range(4):
             for other in range(4):
                 if other != agent and stays >> other & 1 and work[_WISH, agent] == work[_CELL, other] != OUT:

@@ -12,7 +12,7 @@ from games.arena.arenas import MAPS
 from games.arena.kernels import HEALTH, HORIZON, LOADOUT_MOVES
 from games.arena.state import AGENTS, SIDE, STATE_BYTES
 from games.observation.plan import ObservationPlan
-from games.observation.spec import Field, Number, ObservationSpec, Observer, Place, Thing, View
+from games.observation.spec import Bearing, Field, Number, ObservationSpec, Observer, Place, Sum, Thing, View
 from games.spec import AgentSpec
 
 LOADOUTS = ("scout", "guard")
@@ -21,7 +21,9 @@ MOVES = ("stay", "north", "south", "west", "east", "northwest", "northeast", "so
 SHOTS = ("shoot-scout", "shoot-guard")  # of the other team
 
 _MAP_AT, _STEPS, _FLAG, _CELLS, _HEALTH = 16, Field(18), Field(19), 20, 24
-_PLANES = ("seen", "walls", "allies", "opponents", "flag")
+# Ground and agents: 1 on open cells and -1 on walls; an ally's health, and the opponents' with a minus. Whoever is read
+# by sign needs no plane of its own, and a joint observation of 2.2 KB lets 4,096 of them stay in a cache of 16 MiB.
+_PLANES = (Sum.of(seen=1, walls=-2), Sum.of(allies=1, opponents=-1))
 
 # action number of a loadout -> its word
 ACTIONS = tuple((*MOVES[: int(count)], *SHOTS) for count in LOADOUT_MOVES)
@@ -30,6 +32,7 @@ SPECS = tuple(
     ObservationSpec(
         (
             View(_PLANES, radius=SIGHT[loadout]),
+            Bearing("flag", radius=SIGHT[loadout]),
             Place(),
             Number("health", of=int(HEALTH[loadout])),
             Number("ally_health", of=int(HEALTH[1 - loadout])),

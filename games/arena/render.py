@@ -1,6 +1,6 @@
-"""The arena in text: the whole map with everything on it, and joint actions in words.
+"""The arena in text and as a picture: the map with everything on it, and joint actions in words.
 
-Enters: a typed state, or what a person typed. Leaves: text, or an action's four numbers.
+Enters: a typed state, or what a person typed. Leaves: text, a plan, or an action's four numbers.
 Invariant: north is up; columns a-k go right, rows 1-11 go down; cell 0 is a1, cell 120 is k11.
 """
 
@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from games.arena.arenas import MAPS
+import numpy as np
+
+from games.arena.arenas import MAPS, tables
 from games.arena.kernels import HEALTH, HORIZON, OUT
-from games.arena.loadouts import ACTIONS
+from games.arena.loadouts import ACTIONS, SIGHT
 from games.arena.state import AGENTS, BLUE_WON, BOTH_OUT, GOES_ON, RED_WON, SIDE
 from games.errors import BadActionText
+from games.render import board
+from games.render.plan import Command, Rectangle, RenderPlan, RenderSpec
 
 LETTERS = "SGsg"  # red scout, red guard, blue scout, blue guard
 FLAG = "*"
+
+_SHADE = 0.55  # how dark what is not seen is
 
 _SHORT = {
     "north": "n",
@@ -44,6 +50,74 @@ def map_text(state: Any) -> str:
         lines.append(f"{row + 1:2} {' '.join(cells[SIDE * row : SIDE * (row + 1)])}")
     lines += [agent_text(state, agent) for agent in range(len(AGENTS))]
     return "\n".join([*lines, status_text(state)])
+
+
+def map_picture(state: Any, spec: RenderSpec) -> RenderPlan:
+    """One `STATE` record as a picture: all of it, or what the agent `spec.viewpoint` is told.
+
+    What an agent does not see lies in shade, and who or what is there is not drawn.
+    """
+    palette, seen = spec.palette, seen_cells(state, spec.viewpoint)
+    commands: list[Command] = [
+        *board.column_labels((chr(ord("a") + column) for column in range(SIDE)), palette),
+        *board.row_labels((str(row + 1) for row in range(SIDE)), palette),
+        *board.tiles(SIDE, SIDE, palette.board),
+    ]
+    for cell, mark in enumerate("".join(MAPS[int(state["map"])].rows)):
+        if mark == "#":
+            x, y = _place(cell)
+            commands.append(Rectangle(x, y, 1, 1, palette.wall, glyph="#"))
+    commands += [
+        Rectangle(*_place(cell), 1, 1, palette.shade, opacity=_SHADE)
+        for cell in range(SIDE * SIDE)
+        if cell not in seen
+    ]
+    flag = int(state["flag"])
+    if flag in seen:
+        commands += board.flag(*_place(flag), palette.goal, glyph=FLAG)
+    for agent, cell in enumerate(state["cells"].tolist()):
+        if cell in seen or (agent == spec.viewpoint and cell != OUT):
+            commands += _fighter(agent, cell, int(state["health"][agent]), spec)
+    words = [agent_text(state, agent) for agent in range(len(AGENTS)) if spec.viewpoint in (None, agent)]
+    return board.board_plan(SIDE + 1, SIDE + 1, commands, "\n".join([*words, status_text(state)]), spec)
+
+
+def seen_cells(state: Any, agent: int | None) -> frozenset[int]:
+    """The cells that one agent sees, all for None; none for who is out."""
+    if agent is None:
+        return frozenset(range(SIDE * SIDE))
+    cell = int(state["cells"][agent])
+    if cell == OUT:
+        return frozenset()
+    words = tables().sight[int(state["map"]), cell]
+    bits = np.unpackbits(words.astype("<u8").view(np.uint8), count=SIDE * SIDE, bitorder="little")
+    row, column = divmod(cell, SIDE)
+    near = SIGHT[agent & 1]
+    return frozenset(
+        other
+        for other in np.flatnonzero(bits).tolist()
+        if max(abs(other // SIDE - row), abs(other % SIDE - column)) <= near
+    )
+
+
+def _fighter(agent: int, cell: int, health: int, spec: RenderSpec) -> list[Command]:
+    """A scout is round, a guard square; a bar below shows the share of health that is left."""
+    (x, y), colour, glyph = _place(cell), _team_colour(agent, spec), LETTERS[agent]
+    left = 0.7 * health / int(HEALTH[agent & 1])
+    body: list[Command] = [Rectangle(x + 0.2, y + 0.12, 0.6, 0.6, colour, radius=0.06, glyph=glyph)]
+    if agent & 1 == 0:
+        body = board.disc(x, y - 0.08, colour, glyph=glyph, radius=0.3)
+    return [*body, Rectangle(x + 0.15, y + 0.82, left, 0.1, colour)]
+
+
+def _team_colour(agent: int, spec: RenderSpec) -> str:
+    # Red and blue stand the other way round in the palette.
+    return spec.palette.player(1 - agent // 2)
+
+
+def _place(cell: int) -> tuple[int, int]:
+    """Column and row in the picture, whose first of either are labels."""
+    return 1 + cell % SIDE, 1 + cell // SIDE
 
 
 def agent_text(state: Any, agent: int) -> str:

@@ -18,6 +18,7 @@ from games.cartpole.state import OBS_SIZE, STATE_BYTES, typed
 from games.contract import Game
 from games.encodings import ACTION_DISCRETE
 from games.errors import BadHint, BadState, IllegalAction
+from games.render.plan import RenderPlan, RenderSpec
 from games.spec import Discrete, Encoding, GameSpec
 
 _HINT = struct.Struct("<2d")
@@ -102,6 +103,9 @@ class CartPole(Game):
         row = np.frombuffer(state, np.uint8).reshape(1, -1)
         self.observe(row)  # refuses impossible states
         return render.track_text(typed(row)[0])
+
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        return render.track_picture(typed(np.frombuffer(state, np.uint8).reshape(1, -1))[0], spec)
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)

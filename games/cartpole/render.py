@@ -1,6 +1,6 @@
-"""CartPole in text: the cart on its track, and pushes by name.
+"""CartPole in text and as a picture: the cart on its track, and pushes by name.
 
-Enters: a typed state, or what a person typed. Leaves: text, or a push 0..1.
+Enters: a typed state, or what a person typed. Leaves: text, a plan, or a push 0..1.
 Invariant: a column is 0.1 m and a line 0.2 m; left is left. The same state gives the same text on every machine.
 """
 
@@ -13,12 +13,20 @@ import numpy as np
 
 from games.cartpole.kernels import HORIZON, LARGEST_THETA, LARGEST_X
 from games.errors import BadActionText
+from games.render.board import board_plan, column_labels
+from games.render.plan import Circle, Command, Line, Rectangle, RenderPlan, RenderSpec
 from games.trigonometry import sincos
 
 PUSHES = ("left", "right")
 
 _MIDDLE = 26  # the column of x = 0; the track goes 24 columns to either side
 _POLE_LINES = 5  # a pole of 1 m
+
+# In the picture a cell is 0.2 m.
+_CELLS_A_METRE = 5.0
+_CENTRE, _GROUND = 13.5, 7.0  # where x = 0 and the track are
+_CART = (2.0, 1.0)  # width and height
+_FARTHEST = 2.5  # metres; what has gone farther is drawn there
 
 
 def track_text(state: Any) -> str:
@@ -28,15 +36,40 @@ def track_text(state: Any) -> str:
     track = list(f"{'':2}{'-' * 49}")
     for place, mark in zip((cart - 1, cart, cart + 1), "[o]", strict=True):
         track[place : place + 1] = mark
-    x, x_dot, theta, theta_dot = numbers
-    return "\n".join(
-        [
-            *_pole_lines(cart, theta),
-            "".join(track),
-            f"{'-2.4':<24}{'0':^5}{'2.4':>23}",
-            f"x {x:+.4f} m, {x_dot:+.4f} m/s; theta {theta:+.4f} rad, {theta_dot:+.4f} rad/s",
-            f"step {int(state['steps'])} of {HORIZON}: {_status_text(x, theta, int(state['steps']))}",
-        ]
+    lines = [*_pole_lines(cart, numbers[2]), "".join(track), f"{'-2.4':<24}{'0':^5}{'2.4':>23}"]
+    return "\n".join([*lines, _numbers_text(state)])
+
+
+def track_picture(state: Any, spec: RenderSpec) -> RenderPlan:
+    """One `STATE` record: the cart, its pole and the track, to scale."""
+    palette = spec.palette
+    x = _CENTRE + _CELLS_A_METRE * max(-_FARTHEST, min(_FARTHEST, float(state["x"])))
+    end = _CELLS_A_METRE * LARGEST_X
+    sines, cosines = np.empty(1), np.empty(1)
+    sincos(np.array([float(state["theta"])]), sines, cosines)
+    width, height = _CART
+    top = _GROUND - height
+    tip = x + _POLE_LINES * float(sines[0]), top - _POLE_LINES * float(cosines[0])
+    commands: list[Command] = [
+        Line(_CENTRE - end, _GROUND, _CENTRE + end, _GROUND, palette.faint, 0.06, glyph="-"),
+        *(
+            mark
+            for name, place in (("-2.4", -end), ("0", 0.0), ("2.4", end))
+            for mark in column_labels([name], palette, x=_CENTRE + place - 0.5, y=_GROUND + 0.5)
+        ),
+        Rectangle(x - width / 2, top, width, height, palette.ink, radius=0.1, glyph="="),
+        Line(x, top, *tip, palette.player(2), 0.3, glyph="|"),
+        Circle(x, top, 0.15, palette.player(0), glyph="o"),
+    ]
+    return board_plan(2 * _CENTRE, _GROUND + 1.5, commands, _numbers_text(state), spec)
+
+
+def _numbers_text(state: Any) -> str:
+    """The numbers of one `STATE` record and how it stands, in two lines."""
+    x, x_dot, theta, theta_dot = (float(state[name]) for name in ("x", "x_dot", "theta", "theta_dot"))
+    return (
+        f"x {x:+.4f} m, {x_dot:+.4f} m/s; theta {theta:+.4f} rad, {theta_dot:+.4f} rad/s\n"
+        f"step {int(state['steps'])} of {HORIZON}: {_status_text(x, theta, int(state['steps']))}"
     )
 
 

@@ -17,6 +17,7 @@ from games.connect4.state import CELLS, COLUMNS, OBS_SHAPE, STATE_BYTES, typed
 from games.contract import Game
 from games.encodings import ACTION_DISCRETE
 from games.errors import BadHint, BadState, IllegalAction
+from games.render.plan import RenderPlan, RenderSpec
 from games.spec import Discrete, Encoding, GameSpec
 
 _SPEC = GameSpec(
@@ -98,6 +99,9 @@ class Connect4(Game):
         row = np.frombuffer(state, np.uint8).reshape(1, -1)
         self.observe(row)  # refuses impossible states
         return render.board_text(typed(row)[0])
+
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        return render.board_picture(typed(np.frombuffer(state, np.uint8).reshape(1, -1))[0], spec)
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)

@@ -17,6 +17,7 @@ from games.encodings import ACTION_DISCRETE
 from games.errors import BadHint, BadState, IllegalAction
 from games.game2048 import kernels, render
 from games.game2048.state import ACTIONS, MOST_MOVES, OBS_SIZE, STATE_BYTES, typed
+from games.render.plan import RenderPlan, RenderSpec
 from games.spec import Discrete, Encoding, GameSpec
 
 _SPEC = GameSpec(
@@ -95,6 +96,11 @@ class Game2048(Game):
         row = np.frombuffer(state, np.uint8).reshape(1, -1)
         position = self.observe(row)  # refuses impossible states
         return render.board_text(typed(row)[0], ended=not position.legal_masks.any())
+
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        row = np.frombuffer(state, np.uint8).reshape(1, -1)
+        ended = not self.observe(row).legal_masks.any()
+        return render.board_picture(typed(row)[0], spec, ended=ended)
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)

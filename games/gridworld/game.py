@@ -27,6 +27,7 @@ from games.gridworld.state import (
     from_v1,
     typed,
 )
+from games.render.plan import RenderPlan, RenderSpec
 from games.spec import Discrete, Encoding, GameSpec
 
 _SPEC = GameSpec(
@@ -108,6 +109,9 @@ class Gridworld(Game):
         row = np.frombuffer(state, np.uint8).reshape(1, -1)
         self.observe(row)  # refuses impossible states
         return render.grid_text(typed(row)[0])
+
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        return render.grid_picture(typed(np.frombuffer(state, np.uint8).reshape(1, -1))[0], spec)
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)

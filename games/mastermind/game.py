@@ -17,6 +17,7 @@ from games.encodings import decode_actions, encode_actions
 from games.errors import BadHint, BadState, IllegalAction
 from games.mastermind import kernels, render
 from games.mastermind.state import COLOURS, OBS_SHAPE, PEGS, STATE_BYTES, TURN, TURNS, typed
+from games.render.plan import RenderPlan, RenderSpec
 from games.spec import Encoding, GameSpec, MultiDiscrete
 
 _ACTION = "action:u32x4:v1"
@@ -102,6 +103,9 @@ class Mastermind(Game):
         row = np.frombuffer(state, np.uint8).reshape(1, -1)
         self.observe(row)  # refuses impossible states
         return render.board_text(typed(row)[0])
+
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        return render.board_picture(typed(np.frombuffer(state, np.uint8).reshape(1, -1))[0], spec)
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)

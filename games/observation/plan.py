@@ -28,12 +28,26 @@ from games.batch import F32, U8, check_column
 from games.errors import BadSpec, BadState
 from games.maps import OUTSIDE, GridMap, frame, pack_sets, reach, unpack_sets
 from games.observation import kernels
-from games.observation.spec import SEEN, WALLS, Field, Number, Observer, OneOf, Part, Place, Thing, View
+from games.observation.spec import (
+    SEEN,
+    WALLS,
+    Bearing,
+    Field,
+    Number,
+    Observer,
+    OneOf,
+    Part,
+    Place,
+    Sum,
+    Thing,
+    View,
+    terms,
+)
 from games.sight import words_of
 
-TEMPLATE_BYTES = 2**26  # most that the fixed planes of all views may take, a byte a cell of a view
+TEMPLATE_BYTES = 2**26  # most that the templates of all views may take, a byte a cell of a view
 
-_FIXED = (SEEN, WALLS)
+_FIXED = {SEEN, WALLS}
 
 
 class ObservationPlan:
@@ -70,10 +84,11 @@ class ObservationPlan:
         self._views: dict[tuple[int | None, bool, bool], int] = {}
         self._seen: list[npt.NDArray[np.uint64]] = []
         self._frames: list[npt.NDArray[np.int64]] = []
-        self._templates: dict[tuple[tuple[str, ...], int | None, bool, bool], int] = {}
+        self._templates: dict[tuple[tuple[str | Sum, ...], int | None, bool, bool], int] = {}
         self._blocks: list[npt.NDArray[np.uint8]] = [np.zeros(0, np.uint8)]
         self._steps: list[list[int]] = []
         self._marks: list[list[int]] = []
+        self._bearings: list[list[int]] = []
         self._numbers: list[list[int]] = []
         self.slices = tuple(self._compile(observers))
         self.size = self.slices[-1].stop
@@ -98,10 +113,12 @@ class ObservationPlan:
             self._map_at,
             tables.views,
             tables.marks,
+            tables.bearings,
             tables.numbers,
             tables.templates,
             tables.seen,
             tables.frames,
+            tables.grid,
             tables.places,
             obs,
         )
@@ -125,6 +142,11 @@ class ObservationPlan:
         match part:
             case View():
                 self._add_view(observer, part, at)
+            case Bearing():
+                (thing,) = observer.things[part.name]
+                view = self._view(View((SEEN,), radius=part.radius, sight=part.sight))
+                cells = [field for cell in (observer.cell, thing.cell) for field in (cell.at, cell.size - 1)]
+                self._bearings.append([at, *cells, view, part.radius])
             case Place():
                 self._numbers.append([at, kernels.PLACE, observer.cell.at, observer.cell.size - 1, 0])
             case Number():
@@ -136,18 +158,17 @@ class ObservationPlan:
                 self._numbers.append([at, kernels.ONE_OF, number.at, number.size - 1, part.choices])
 
     def _add_view(self, observer: Observer, view: View, at: int) -> None:
-        """One step for each run of planes that are all fixed, or all marks."""
+        """One step for each run of planes that have a template, or have none."""
         height, width = view.shape(self._grid)
-        for fixed, run in groupby(view.planes, lambda plane: plane in _FIXED):
+        for fixed, run in groupby(view.planes, _is_fixed):
             planes = tuple(run)
-            count = len(planes) * height * width
-            if fixed:
-                tables = [1, self._template(view, planes), 0, 0]
-            else:
-                first = len(self._marks)
-                for index, plane in enumerate(planes):
-                    self._marks += [_mark(thing, index * height * width) for thing in observer.things[plane]]
-                tables = [0, first, len(self._marks), self._view(view)]
+            count, first = len(planes) * height * width, len(self._marks)
+            for index, plane in enumerate(planes):
+                for name, weight in terms(plane):
+                    group = () if name in _FIXED else observer.things[name]
+                    self._marks += [_mark(thing, index * height * width, weight) for thing in group]
+            template = self._template(view, planes) if fixed else -1
+            tables = [template, first, len(self._marks), self._view(view)]
             self._steps.append([at, count, observer.cell.at, observer.cell.size - 1, *tables])
             at += count
 
@@ -160,8 +181,8 @@ class ObservationPlan:
             self._frames.append(_frame(view, self._grid))
         return self._views[key]
 
-    def _template(self, view: View, planes: tuple[str, ...]) -> int:
-        """Where the fixed planes of a view, from every cell of every map, begin among all templates."""
+    def _template(self, view: View, planes: tuple[str | Sum, ...]) -> int:
+        """Where the templates of some planes of a view, from every cell of every map, begin among all."""
         key = (planes, view.radius, view.centred, view.sight)
         if key not in self._templates:
             self._templates[key] = first = sum(len(block) for block in self._blocks)
@@ -173,22 +194,25 @@ class ObservationPlan:
                     f"View.radius = {view.radius}: its tables bring the plan to {needed} bytes; "
                     f"give smaller maps or views, at most {TEMPLATE_BYTES}"
                 )
-            blocks = [_fixed_planes(view, planes, grid_map) for grid_map in self._maps]
+            blocks = [_template_of(view, planes, grid_map) for grid_map in self._maps]
             self._blocks.append(np.concatenate(blocks).reshape(-1))
         return self._templates[key]
 
     def _freeze(self) -> _Tables:
         cells = self._maps[0].cells
         height, width = self._grid
-        place = np.indices(self._grid).reshape(2, -1).T / np.maximum([height - 1, width - 1], 1)
+        grid = np.indices(self._grid).reshape(2, -1).T
+        place = grid / np.maximum([height - 1, width - 1], 1)
         no_view = np.zeros((0, len(self._maps), cells, words_of(cells)), np.uint64)
         tables = _Tables(
             views=np.array(self._steps, np.int64).reshape(-1, 8),
-            marks=np.array(self._marks, np.int64).reshape(-1, 6),
+            marks=np.array(self._marks, np.int64).reshape(-1, 7),
+            bearings=np.array(self._bearings, np.int64).reshape(-1, 7),
             numbers=np.array(self._numbers, np.int64).reshape(-1, 5),
             templates=np.concatenate(self._blocks),
             seen=np.stack(self._seen) if self._seen else no_view,
             frames=np.stack(self._frames) if self._frames else np.zeros((0, 2, cells), np.int64),
+            grid=np.ascontiguousarray(grid, np.int64),
             places=np.ascontiguousarray(place, np.float32),
         )
         for field in fields(tables):
@@ -202,10 +226,12 @@ class _Tables:
 
     views: npt.NDArray[np.int64]
     marks: npt.NDArray[np.int64]
+    bearings: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int64]
     templates: npt.NDArray[np.uint8]
     seen: npt.NDArray[np.uint64]
     frames: npt.NDArray[np.int64]
+    grid: npt.NDArray[np.int64]
     places: npt.NDArray[np.float32]
 
 
@@ -225,9 +251,14 @@ def _check(
             raise BadSpec(f"{place}: a state has {state_bytes} bytes")
 
 
-def _mark(thing: Thing, at: int) -> list[int]:
-    value = thing.value or Field(0)
-    return [at, thing.cell.at, thing.cell.size - 1, value.at, value.size - 1, thing.of if thing.value else 0]
+def _is_fixed(plane: str | Sum) -> bool:
+    """Whether map and cell decide something of a plane, which then has a template."""
+    return any(name in _FIXED for name, _ in terms(plane))
+
+
+def _mark(thing: Thing, at: int, weight: int) -> list[int]:
+    value, of = thing.value or Field(0), thing.of if thing.value else 0
+    return [at, thing.cell.at, thing.cell.size - 1, value.at, value.size - 1, of, weight]
 
 
 def _seen(view: View, grid_map: GridMap) -> npt.NDArray[np.uint64]:
@@ -247,8 +278,8 @@ def _frame(view: View, grid: tuple[int, int]) -> npt.NDArray[np.int64]:
     return np.stack([to, to - view.radius * (width + 1)])
 
 
-def _fixed_planes(view: View, planes: tuple[str, ...], grid_map: GridMap) -> npt.NDArray[np.uint8]:
-    """The fixed planes from each cell of a map, u8[cells, planes * height * width]."""
+def _template_of(view: View, planes: tuple[str | Sum, ...], grid_map: GridMap) -> npt.NDArray[np.uint8]:
+    """What a map decides of planes, from each of its cells, u8[cells, planes * height * width], kernels.ZERO for 0."""
     cells = grid_map.cells
     seen, walls = unpack_sets(_seen(view, grid_map), cells), grid_map.walls.reshape(-1) != 0
     if view.centred and view.radius is not None:
@@ -258,4 +289,9 @@ def _fixed_planes(view: View, planes: tuple[str, ...], grid_map: GridMap) -> npt
         shown = {SEEN: seen, WALLS: seen & walls[there]}
     else:
         shown = {SEEN: seen, WALLS: seen & walls}
-    return np.hstack([shown[plane] for plane in planes]).view(np.uint8)
+    blocks = []
+    for plane in planes:
+        weights = {name: weight for name, weight in terms(plane) if name in _FIXED}
+        total = sum(weight * shown[name].astype(np.int64) for name, weight in weights.items())
+        blocks.append((total + kernels.ZERO).astype(np.uint8))
+    return np.hstack(blocks)

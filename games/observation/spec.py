@@ -5,9 +5,10 @@ which bind a spec to the bytes of a state.
 Invariant: a spec says what is seen and knows nothing of bytes; agents of one loadout share one, wherever a state keeps
 them.
 
-    >>> SCOUT = ObservationSpec((View(("seen", "walls", "opponents"), radius=2), Number("health", of=3)))
+    >>> GROUND = Sum.of(seen=1, walls=-2)  # 1 on open cells, -1 on walls
+    >>> SCOUT = ObservationSpec((View((GROUND, "opponents"), radius=2), Number("health", of=3)))
     >>> SCOUT.size((11, 11))
-    76
+    51
     >>> red = Observer(
     ...     spec=SCOUT, cell=Field(0), things={"opponents": (Thing(Field(1)),)}, numbers={"health": Field(2)}
     ... )
@@ -23,6 +24,30 @@ from games.errors import BadSpec
 SEEN, WALLS = "seen", "walls"  # planes that every view may have; all other names are things of the observer
 FIELD_SIZES = (1, 2)  # bytes
 MAX_RADIUS = 127
+MAX_WEIGHT = 127  # of all terms of a plane together, so that what a map gives to a value fits a byte
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A plane that shows several things at once: the sum of planes, each times a whole number.
+
+    Attributes:
+        terms: (name, weight) of planes that a view may name, each once, in the order in which they are added.
+    """
+
+    terms: tuple[tuple[str, int], ...]
+
+    def __post_init__(self) -> None:
+        if not self.terms or len({name for name, _ in self.terms}) < len(self.terms):
+            raise BadSpec(f"Sum.terms = {self.terms}: give at least one, each name once")
+        weights = [weight for _, weight in self.terms]
+        if 0 in weights or sum(map(abs, weights)) > MAX_WEIGHT:
+            raise BadSpec(f"Sum.terms = {self.terms}: give weights other than 0, together up to {MAX_WEIGHT}")
+
+    @classmethod
+    def of(cls, **weights: int) -> Sum:
+        """`Sum.of(allies=1, opponents=-1)` is 1 where an ally is, -1 where an opponent is."""
+        return cls(tuple(weights.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +55,18 @@ class View:
     """Planes over a piece of the grid, f32[planes, height, width], as one cell sees it.
 
     A plane SEEN is 1 where a cell is seen, a plane WALLS where a wall is seen. Any other name is a group of things: the
-    plane has the mark of each thing of the group that stands on a seen cell (the last one's, if two stand on one), and
-    0 elsewhere. Who stands nowhere sees nothing: all planes are 0.
+    plane has the mark of each thing of the group that stands on a seen cell (the sum, if two stand on one), and 0
+    elsewhere. A `Sum` adds such planes up to one. Who stands nowhere sees nothing: all planes are 0.
 
     Attributes:
-        planes: their names, in order.
+        planes: their names, or sums of names, in order.
         radius: how far is seen, in rows and in columns; None for the whole grid.
         centred: a square of 2 * radius + 1 with the observer in its middle, cells off the grid unseen; else a view of
             the whole grid, always in the same frame.
         sight: walls hide what is behind them (`games.sight`); else everything within the radius is seen.
     """
 
-    planes: tuple[str, ...]
+    planes: tuple[str | Sum, ...]
     radius: int | None = None
     centred: bool = True
     sight: bool = True
@@ -64,6 +89,40 @@ class View:
         """How many values, on a grid of that (height, width)."""
         height, width = self.shape(grid)
         return len(self.planes) * height * width
+
+    def names(self) -> set[str]:
+        """Every name in its planes."""
+        return {name for plane in self.planes for name, _ in terms(plane)}
+
+
+def terms(plane: str | Sum) -> tuple[tuple[str, int], ...]:
+    """What adds up to a plane, (name, weight) each."""
+    return ((plane, 1),) if isinstance(plane, str) else plane.terms
+
+
+@dataclass(frozen=True, slots=True)
+class Bearing:
+    """Three values: where from the observer the one thing of a group lies. 1 if it is seen; how many rows down and how
+    many columns to the right, over the radius. All are 0 if it is not seen.
+
+    Attributes:
+        name: the group, of exactly one thing.
+        radius: how far is seen, in rows and in columns; it counts as 1.
+        sight: walls hide what is behind them (`games.sight`).
+    """
+
+    name: str
+    radius: int
+    sight: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.radius <= MAX_RADIUS:
+            raise BadSpec(f"Bearing.radius = {self.radius}: give 1 to {MAX_RADIUS}")
+
+    def size(self, grid: tuple[int, int]) -> int:
+        """How many values."""
+        del grid
+        return 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +182,7 @@ class OneOf:
         return self.choices
 
 
-Part = View | Place | Number | OneOf
+Part = View | Bearing | Place | Number | OneOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +249,7 @@ class Observer:
     Attributes:
         spec: what it observes.
         cell: where it stands.
-        things: the groups that its views name, from this agent's side ("opponents" are others for each team).
+        things: the groups that its views and bearings name, from this agent's side ("opponents" are others for each team).
         numbers: the numbers that its parts name.
     """
 
@@ -202,11 +261,15 @@ class Observer:
     def __post_init__(self) -> None:
         for part in self.spec.parts:
             if isinstance(part, View):
-                missing = set(part.planes) - {SEEN, WALLS} - set(self.things)
+                missing = part.names() - {SEEN, WALLS} - set(self.things)
                 if missing:
                     raise BadSpec(
                         f"Observer.things = {sorted(self.things)}: a view shows {min(missing)!r} too"
                     )
+            elif isinstance(part, Bearing) and len(self.things.get(part.name, ())) != 1:
+                raise BadSpec(
+                    f"Observer.things = {sorted(self.things)}: a bearing needs a {part.name!r} of one thing"
+                )
             elif isinstance(part, Number | OneOf) and part.name not in self.numbers:
                 raise BadSpec(f"Observer.numbers = {sorted(self.numbers)}: a part reads {part.name!r} too")
 

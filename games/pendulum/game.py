@@ -18,6 +18,7 @@ from games.contract import Game
 from games.errors import BadHint, BadState, IllegalAction
 from games.pendulum import kernels, render
 from games.pendulum.state import OBS_SIZE, STATE_BYTES, typed
+from games.render.plan import RenderPlan, RenderSpec
 from games.spec import Box, Encoding, GameSpec
 
 _HINT = struct.Struct("<2d")
@@ -99,6 +100,9 @@ class Pendulum(Game):
         row = np.frombuffer(state, np.uint8).reshape(1, -1)
         self.observe(row)  # refuses impossible states
         return render.circle_text(typed(row)[0])
+
+    def _plan(self, state: bytes, spec: RenderSpec) -> RenderPlan:
+        return render.circle_picture(typed(np.frombuffer(state, np.uint8).reshape(1, -1))[0], spec)
 
     def action_text(self, action: bytes) -> str:
         row = np.frombuffer(action, np.uint8).reshape(1, -1)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from games.render.plan import Circle, Command, Line, Palette, Rectangle, RenderPlan, RenderSpec, Text
+from games.render.plan import Circle, Command, Line, Palette, Polygon, Rectangle, RenderPlan, RenderSpec, Text
 
 LABEL = 0.5  # size of labels and of the words below
+_LETTER = 0.55  # of a text's size, the width of a letter, for the width of a plan
 
 
 def column_labels(names: Iterable[str], palette: Palette, *, x: float = 1, y: float = 0) -> list[Command]:
@@ -60,10 +61,24 @@ def cross(x: float, y: float, colour: str, *, glyph: str) -> list[Command]:
     ]
 
 
+def flag(x: float, y: float, colour: str, *, glyph: str) -> list[Command]:
+    """A flag on its pole in the cell (x, y)."""
+    return [
+        Line(x + 0.3, y + 0.15, x + 0.3, y + 0.85, colour, 0.08),
+        Polygon(((x + 0.3, y + 0.15), (x + 0.8, y + 0.32), (x + 0.3, y + 0.5)), colour),
+        # Of no width: only its glyph is seen, and that in a terminal.
+        Circle(x + 0.5, y + 0.5, 0.2, stroke=colour, stroke_width=0, glyph=glyph),
+    ]
+
+
 def board_plan(
     columns: float, rows: float, commands: Sequence[Command], words: str, spec: RenderSpec
 ) -> RenderPlan:
-    """A board with a line of words below it; as wide as the wider of the two."""
-    caption = Text(0.3, rows + 0.5, words, spec.palette.ink, LABEL)
-    width = max(columns, 1 + LABEL * 0.55 * len(words))
-    return RenderPlan(width, rows + 1, spec.palette.background, (*commands, caption), spec.cell_px)
+    """A board of `columns` by `rows` cells with lines of words below it; as wide as the widest of them."""
+    lines = words.split("\n")
+    captions = [
+        Text(0.3, rows + number + 0.5, line, spec.palette.ink, LABEL) for number, line in enumerate(lines)
+    ]
+    width = max(columns, 1 + LABEL * _LETTER * max(map(len, lines)))
+    height = rows + len(lines)
+    return RenderPlan(width, height, spec.palette.background, (*commands, *captions), spec.cell_px)

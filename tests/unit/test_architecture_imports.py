@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(FOUNDATION, FOUNDATION),
     # The demonstration of `up` is the one thing that the stack calls instead of starting it.
-    "cartridge.stack": (*FOUNDATION, "cartridge.runs"),
+    "cartridge.stack": (*FOUNDATION, "cartridge.runs", "games.registry", "games.warm"),
     "cartridge": EVERYTHING,
     "bench": EVERYTHING,
 }

@@ -144,6 +144,7 @@ def test_the_horizon_truncates() -> None:
         ("S.s//G.........g", "e - w -", "S0 G22 s2 g32"),  # two want one cell
         ("Ss//G.........g", "e - w -", "S0 G22 s1 g32"),  # two want each other's
         ("SGs//..........g", "e e - -", "S0 G1 s2 g32"),  # a queue behind one who stays
+        ("SGsg", "e e e -", "S0 G1 s2 g3"),  # of four
         ("SGs//..........g", "e e e -", "S1 G2 s3 g32"),  # a queue that moves
         ("S.sg//G", "e - w w", "S0 G22 s2 g3"),  # in the way is one who wanted to leave
         ("SG/sg", "e s n w", "S1 G12 s0 g11"),  # around in a ring of four
@@ -311,8 +312,8 @@ def test_a_hint_that_names_no_map_is_refused(hint: bytes) -> None:
 def test_loadouts_differ_and_the_spec_says_so() -> None:
     assert [agent.name for agent in SPEC.agents] == list(AGENTS)
     assert [agent.actions for agent in SPEC.agents] == [11, 7, 11, 7]
-    assert [agent.obs_shape for agent in SPEC.agents] == [(410,), (250,), (410,), (250,)]
-    assert (SPEC.reward_width, SPEC.mask_words, SPEC.obs_size) == (4, 4, 1320)
+    assert [agent.obs_shape for agent in SPEC.agents] == [(170,), (106,), (170,), (106,)]
+    assert (SPEC.reward_width, SPEC.mask_words, SPEC.obs_size) == (4, 4, 552)
     assert (STATE.itemsize, SPEC.state_bytes, SPEC.grid) == (STATE_BYTES, STATE_BYTES, (11, 11))
 
 

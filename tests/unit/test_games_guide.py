@@ -42,7 +42,7 @@ def run(installed: Path, *command: str, typed: str = "") -> subprocess.Completed
     path = f"PYTHONPATH={installed / 'site'}:{ROOT}"
     return subprocess.run(
         ["env", path, sys.executable, *command],
-        cwd=installed / "nim",
+        cwd=installed,
         input=typed,
         capture_output=True,
         text=True,
@@ -76,7 +76,7 @@ def test_the_game_passes_the_checks_in_other_processes_too(installed: Path) -> N
 
 
 def test_the_games_own_test_passes(installed: Path) -> None:
-    tested = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_nim.py")
+    tested = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "nim/test_nim.py")
     assert tested.returncode == 0, tested.stdout
     assert "1 passed" in tested.stdout
 
@@ -85,7 +85,7 @@ def test_the_game_is_played(installed: Path) -> None:
     played = cartridge(installed, "games", "play", "nim", "--seed", "1", "--hint", "03", typed="4\n3\n")
     assert (played.returncode, played.stderr) == (0, "")
     assert "move '4': not a number of matches; type 1, 2 or 3" in played.stdout
-    assert played.stdout.endswith("no matches left\nplayer 1 has won\nYou win.\n")
+    assert played.stdout.endswith(" no matches left\n player 1 has won\nYou win.\n")
 
 
 def test_a_game_that_differs_between_processes_is_found(installed: Path) -> None:

@@ -1,0 +1,100 @@
+"""Compiles every game's kernels into the disk cache, several games at a time.
+
+Enters: nothing, or games' names. Leaves: a warm cache, and a line a game while it goes. Invariant: afterwards no
+process of these sources compiles a kernel of these games again; where that is so already, nothing is done.
+
+    python -m games.warm
+    python -m games.warm tictactoe arena
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+
+from games import registry
+
+_FOLDER = Path(__file__).resolve().parent
+
+
+def is_warm(names: Sequence[str]) -> bool:
+    """Whether `warm` has been through with these games since the sources last changed."""
+    return _stamp(names).exists()
+
+
+def warm(names: Sequence[str], *, say: Callable[[str, int, int], None] = lambda *_: None) -> None:
+    """Compile what is not in the cache.
+
+    Args:
+        names: of games.
+        say: called with a game, how many are done and how many there are, as each is done.
+
+    Raises:
+        games.errors.UnknownGame: there is no such game.
+    """
+    if is_warm(names):
+        return
+    for done, name in enumerate(_compiled(names), start=1):
+        say(name, done, len(names))
+    stamp = _stamp(names)
+    # In a checkout that may not be written to numba keeps its cache elsewhere, and the next call looks again.
+    with suppress(OSError):
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.touch()
+
+
+def _compiled(names: Sequence[str]) -> Iterator[str]:
+    """Each name as soon as its game is warm."""
+    # Spawned, not forked: numba's compiler has threads and locks.
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        works = [pool.submit(_warm_one, name) for name in names]
+        for work in as_completed(works):
+            yield work.result()
+
+
+def _warm_one(name: str) -> str:
+    registry.get(name).warm()
+    return name
+
+
+def _stamp(names: Sequence[str]) -> Path:
+    """A file that stands for the sources of all kernels of these games; it lies where numba keeps them."""
+    digest = hashlib.sha256(repr((sorted(names), sys.version, _numba_version())).encode())
+    for path in sorted(_FOLDER.rglob("*.py")):
+        digest.update(path.read_bytes())
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR", _FOLDER / "__pycache__"))
+    return folder / f"warm-{digest.hexdigest()[:16]}"
+
+
+def _numba_version() -> str:
+    from importlib.metadata import version
+
+    return version("numba")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compile, with a line a game. Returns the exit code."""
+    parser = argparse.ArgumentParser(description="Compiles the kernels of games into the disk cache.")
+    parser.add_argument("games", nargs="*", metavar="GAME", help="all builtin ones by default")
+    names = parser.parse_args(arguments).games or registry.builtin()
+    began_s = time.monotonic()
+
+    def say(name: str, done: int, of: int) -> None:
+        seconds = time.monotonic() - began_s
+        sys.stdout.write(f"kernels of {name} compiled ({done} of {of}, {seconds:.0f} s)\n")
+        sys.stdout.flush()
+
+    warm(names, say=say)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Kernels are compiled once for their sources, whatever file of them changes, and not again while none does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from games import registry, warm
+from source_tree import ROOT
+
+INNER = """
+from games.kernel import kernel
+
+FACTOR = {factor}
+
+
+@kernel("i64(i64)")
+def scaled(value: int) -> int:
+    return FACTOR * value
+"""
+OUTER = """
+from games.kernel import kernel
+from {package}.inner import scaled
+
+
+@kernel("i64(i64)")
+def shifted(value: int) -> int:
+    return scaled(value) + 1
+"""
+CALL = """
+from {package} import outer
+
+print(outer.shifted(10), sum(outer.shifted.compiled.stats.cache_hits.values()))
+"""
+
+
+def call(folder: Path, package: str) -> tuple[int, int]:
+    """What the outer kernel makes of 10 in a process of its own, and how many compilations it found in the cache."""
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", CALL.format(package=package)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    result, hits = done.stdout.split()
+    return int(result), int(hits)
+
+
+def write(folder: Path, *, factor: int) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "inner.py").write_text(INNER.format(factor=factor))
+    (folder / "outer.py").write_text(OUTER.format(package=folder.name))
+
+
+def test_a_change_in_the_file_of_an_inner_kernel_reaches_the_outer_one(tmp_path: Path) -> None:
+    package = tmp_path / "stamped"
+    write(package, factor=2)
+    assert call(tmp_path, "stamped") == (21, 0)
+    assert call(tmp_path, "stamped") == (21, 1)
+    write(package, factor=3)
+    assert call(tmp_path, "stamped") == (31, 0)
+    assert call(tmp_path, "stamped") == (31, 1)
+
+
+def test_the_same_sources_written_anew_are_not_compiled_anew(tmp_path: Path) -> None:
+    package = tmp_path / "rewritten"
+    write(package, factor=2)
+    call(tmp_path, "rewritten")
+    write(package, factor=2)
+    os.utime(package / "outer.py", ns=(1, 1))
+    assert call(tmp_path, "rewritten") == (21, 1)
+
+
+def test_games_are_warm_after_they_were_warmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    assert not warm.is_warm(["tictactoe"])
+    assert warm.main(["tictactoe"]) == 0
+    assert capsys.readouterr().out.startswith("kernels of tictactoe compiled (1 of 1, ")
+    assert warm.is_warm(["tictactoe"])
+    assert list((tmp_path / "kernels").rglob("*.nbc"))
+    assert warm.main(["tictactoe"]) == 0
+    assert capsys.readouterr().out == ""
+    assert not warm.is_warm(registry.builtin())
