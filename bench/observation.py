@@ -2,7 +2,7 @@
 
 Enters: numbers of environments, durations. Leaves: a table, or JSON with --json: nanoseconds an environment.
 Invariant: observations of all four agents of the arena, into buffers that are made once; the best of many short runs,
-as others use the machine too.
+as others use the machine too. The numbers of environments take turns, so that a busy moment meets all of them.
 
 `observe` is the plan alone, `step` is a whole joint step: rules, masks and observations.
 
@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from games.moves import random_actions
 GAME = "arena"
 ENVIRONMENTS = (1, 4, 16, 64, 256, 1024, 4096)
 CALLS = ("observe", "step")
-RUNS = 20  # of each, the best counts
+RUNS = 200  # of each, the best counts: so short that many of them are not interrupted
 SEED = 3
 PLAYED = 10  # steps before the measured one: agents have met
 
@@ -75,28 +75,36 @@ def step_call(game: Game, rows: int) -> Callable[[], object]:
     return lambda: game.step(position.states, actions, out=out)
 
 
-def best_ns(call: Callable[[], object], *, seconds: float) -> float:
-    """Nanoseconds a call, in the fastest of RUNS runs that take about `seconds` together."""
-    call()
-    began = time.perf_counter()
-    call()
-    repeats = max(1, int(seconds / RUNS / (time.perf_counter() - began)))
-    best = float("inf")
+def best_ns(calls: Sequence[Callable[[], object]], *, seconds: float) -> list[float]:
+    """Nanoseconds of each call, in the fastest of its RUNS runs, which take about `seconds` together."""
+    repeats = []
+    for call in calls:
+        call()
+        repeats.append(max(1, int(seconds / RUNS / run_seconds(call, 1))))
+    best = [float("inf")] * len(calls)
     for _ in range(RUNS):
-        began = time.perf_counter()
-        for _ in range(repeats):
-            call()
-        best = min(best, (time.perf_counter() - began) / repeats)
-    return best * 1e9
+        for index, call in enumerate(calls):
+            call()  # what the others left in the caches goes
+            best[index] = min(best[index], run_seconds(call, repeats[index]) / repeats[index])
+    return [1e9 * each for each in best]
+
+
+def run_seconds(call: Callable[[], object], repeats: int) -> float:
+    """How long so many calls take."""
+    began = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return time.perf_counter() - began
 
 
 def measure_all(calls: list[str], environments: list[int], *, seconds: float) -> Iterator[Result]:
     """Every wanted combination."""
     game = registry.get(GAME)
     for name in calls:
-        for rows in environments:
-            call = observe_call(game, rows) if name == "observe" else step_call(game, rows)
-            yield Result(name, rows, best_ns(call, seconds=seconds) / rows, 4 * game.spec.obs_size)
+        make = observe_call if name == "observe" else step_call
+        best = best_ns([make(game, rows) for rows in environments], seconds=seconds)
+        for rows, ns in zip(environments, best, strict=True):
+            yield Result(name, rows, ns / rows, 4 * game.spec.obs_size)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,8 +1,8 @@
 """Cartridge's side of the comparison with peers: a game played at random in this process, for ever.
 
 Enters: a game, a number of threads. Leaves: steps/s at several batch sizes, by the protocol of `bench.peers.rounds`.
-Invariant: what a peer's program does is done here as well, for every step: a uniformly drawn legal action, the step with
-its observation, rewards and masks, and the start of the next episode where one has ended.
+Invariant: what a peer's program does is done here as well, for every step: a uniformly drawn legal action, the step
+with its observation, rewards and masks, and the start of the next episode where one has ended.
 
     python -m bench.random_play tictactoe --threads 2
     python -m bench.random_play tictactoe --kernel-alone       # the same positions again and again, nothing drawn

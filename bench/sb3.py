@@ -2,18 +2,20 @@
 
 Enters: algorithms by name. Leaves: a table, or JSON with --json: mean returns before and after training; exit code 1
 where one did not rise to its mark. Invariant: nothing of Stable-Baselines3 is adapted; it gets what `gymnasium.make`
-gives.
+gives, and PPO is the documents' own example.
 
-It is no part of this project's environment; another Python has it, or one for the occasion:
+It is no part of this project's environment but of the peers':
 
-    uv run --no-project --with stable-baselines3 --with sb3-contrib python bench/sb3.py
-    uv run --no-project --with stable-baselines3 --with sb3-contrib python bench/sb3.py --json --only PPO
+    ./just peers bench/sb3.py
+    ./just peers bench/sb3.py --json --only PPO
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import sys
@@ -31,6 +33,7 @@ from engine.adapters.registration import name_of, register_all
 SEED = 1
 EPISODES = 40  # of each evaluation
 ENVIRONMENTS = 8  # of one DummyVecEnv
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "environments.md"
 NEEDED = ("stable_baselines3", "sb3_contrib")
 
 
@@ -42,7 +45,7 @@ class Trial:
     game: str
     steps: int
     mark: float  # mean return that it has to reach
-    make: Callable[[str], Any]  # from a registered name, the model
+    make: Callable[[Trial], tuple[Any, Callable[[], Any]]]  # the model, and what trains it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +66,31 @@ class Result:
         return self.after >= self.mark > self.before
 
 
-def make_ppo(name: str) -> Any:
-    """PPO on eight environments in Stable-Baselines3's own DummyVecEnv."""
-    from stable_baselines3 import PPO
-    from stable_baselines3.common.env_util import make_vec_env
+def make_example(trial: Trial) -> tuple[Any, Callable[[], Any]]:
+    """The example of docs/environments.md as it stands there, up to the training and from there on: PPO on eight
+    environments in Stable-Baselines3's own DummyVecEnv."""
+    del trial  # the document says it
+    text = DOCUMENT.read_text().partition("## Stable-Baselines3\n")[2]
+    lines = [line[4:] for line in text[: text.index("\nStable-Baselines3 ")].splitlines()]
+    train = next(number for number, line in enumerate(lines) if line.startswith("model.learn"))
+    names: dict[str, Any] = {}
+    exec("\n".join(lines[:train]), names)
 
-    envs = make_vec_env(name, ENVIRONMENTS, seed=SEED)
-    return PPO("MlpPolicy", envs, n_steps=64, batch_size=256, n_epochs=10, learning_rate=1e-3, seed=SEED)
+    def rest() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints, and here a table is printed
+            exec("\n".join(lines[train:]), names)
+
+    return names["model"], rest
 
 
-def make_dqn(name: str) -> Any:
+def make_dqn(trial: Trial) -> tuple[Any, Callable[[], Any]]:
     """DQN on one environment."""
     import gymnasium
     from stable_baselines3 import DQN
 
-    return DQN(
+    model = DQN(
         "MlpPolicy",
-        gymnasium.make(name),
+        gymnasium.make(name_of(trial.game)),
         learning_rate=1e-3,
         batch_size=64,
         learning_starts=1000,
@@ -89,19 +100,21 @@ def make_dqn(name: str) -> Any:
         exploration_fraction=0.3,
         seed=SEED,
     )
+    return model, lambda: model.learn(trial.steps)
 
 
-def make_maskable_ppo(name: str) -> Any:
+def make_maskable_ppo(trial: Trial) -> tuple[Any, Callable[[], Any]]:
     """sb3-contrib's MaskablePPO, which asks for `action_masks()`, against an opponent that moves at random."""
     from sb3_contrib import MaskablePPO
     from stable_baselines3.common.env_util import make_vec_env
 
-    envs = make_vec_env(name, ENVIRONMENTS, seed=SEED, env_kwargs={"illegal": "raise"})
-    return MaskablePPO("MlpPolicy", envs, n_steps=64, batch_size=256, learning_rate=1e-3, seed=SEED)
+    envs = make_vec_env(name_of(trial.game), ENVIRONMENTS, seed=SEED, env_kwargs={"illegal": "raise"})
+    model = MaskablePPO("MlpPolicy", envs, n_steps=64, batch_size=256, learning_rate=1e-3, seed=SEED)
+    return model, lambda: model.learn(trial.steps)
 
 
 TRIALS = (
-    Trial("PPO", "cartpole", 20_000, 100, make_ppo),
+    Trial("PPO", "cartpole", 20_000, 100, make_example),
     Trial("DQN", "cartpole", 20_000, 80, make_dqn),
     Trial("MaskablePPO", "tictactoe", 20_000, 0.6, make_maskable_ppo),
 )
@@ -109,10 +122,10 @@ TRIALS = (
 
 def run(trial: Trial) -> Result:
     """Train, and play before and after it."""
-    model = trial.make(name_of(trial.game))
+    model, train = trial.make(trial)
     before = mean_return(model)
     began = time.perf_counter()
-    model.learn(trial.steps)
+    train()
     seconds = time.perf_counter() - began
     after = mean_return(model)
     return Result(trial.algorithm, trial.game, trial.steps, before, after, trial.mark, seconds)
@@ -139,8 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         print(
-            f"error: this Python has no {' and no '.join(missing)}: "
-            "uv run --no-project --with stable-baselines3 --with sb3-contrib python bench/sb3.py",
+            f"error: this Python has no {' and no '.join(missing)}; the peers' has: ./just peers bench/sb3.py",
             file=sys.stderr,
         )
         return 2

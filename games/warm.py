@@ -67,17 +67,13 @@ def _warm_one(name: str) -> str:
 
 def _stamp(names: Sequence[str]) -> Path:
     """A file that stands for the sources of all kernels of these games; it lies where numba keeps them."""
-    digest = hashlib.sha256(repr((sorted(names), sys.version, _numba_version())).encode())
+    import numba
+
+    digest = hashlib.sha256(repr((sorted(names), sys.version, numba.__version__)).encode())
     for path in sorted(_FOLDER.rglob("*.py")):
         digest.update(path.read_bytes())
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR", _FOLDER / "__pycache__"))
+    folder = Path(numba.config.CACHE_DIR or _FOLDER / "__pycache__")
     return folder / f"warm-{digest.hexdigest()[:16]}"
-
-
-def _numba_version() -> str:
-    from importlib.metadata import version
-
-    return version("numba")
 
 
 def main(arguments: list[str] | None = None) -> int:

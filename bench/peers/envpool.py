@@ -62,7 +62,7 @@ def _way(name: str, ready: int, cores: int) -> Way:
             steps += ready
         return steps
 
-    return Way(f"{ENVIRONMENTS} environments, {cores} threads, {ready} a call", run)
+    return Way(f"{ENVIRONMENTS} environments, {ready} a call", run)
 
 
 def main() -> int:

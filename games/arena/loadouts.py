@@ -21,8 +21,8 @@ MOVES = ("stay", "north", "south", "west", "east", "northwest", "northeast", "so
 SHOTS = ("shoot-scout", "shoot-guard")  # of the other team
 
 _MAP_AT, _STEPS, _FLAG, _CELLS, _HEALTH = 16, Field(18), Field(19), 20, 24
-# Ground and agents: 1 on open cells and -1 on walls; an ally's health, and the opponents' with a minus. Whoever is read
-# by sign needs no plane of its own, and a joint observation of 2.2 KB lets 4,096 of them stay in a cache of 16 MiB.
+# Ground: 1 on open cells, -1 on walls. Agents: an ally's health, an opponent's with a minus. What a sign tells apart
+# needs no planes of its own: a joint observation has 2.2 KB, so that thousands of rows stay in a processor's caches.
 _PLANES = (Sum.of(seen=1, walls=-2), Sum.of(allies=1, opponents=-1))
 
 # action number of a loadout -> its word

@@ -249,7 +249,8 @@ class Observer:
     Attributes:
         spec: what it observes.
         cell: where it stands.
-        things: the groups that its views and bearings name, from this agent's side ("opponents" are others for each team).
+        things: the groups that its views and bearings name, from this agent's side ("opponents" are others for each
+            team).
         numbers: the numbers that its parts name.
     """
 

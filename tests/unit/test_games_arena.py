@@ -115,6 +115,16 @@ def test_observations_equal_the_reference() -> None:
                 assert part.tobytes() == float_rows([oracle.observation(rows, position, agent)])
 
 
+def test_an_observation_shows_ground_agents_and_flag_by_sign() -> None:
+    # The red scout on c1 sees its hurt ally to the left, the wall below, a hurt opponent and the flag to the right.
+    state = drawn("G.S.s....../g", flag=27, health=(1, 2, 1, 3))
+    part = GAME.observe(state).obs[0, SPEC.agent_obs(0)]
+    ground, agents = part[:162].reshape(2, 9, 9)
+    assert ground[3:6, 2:7].tolist() == [[0] * 5, [1] * 5, [1, 1, -1, 1, 1]]  # the upper row is off the map
+    assert agents[4:6, 2:7].tolist() == [[np.float32(2 / 3), 0, 0, 0, -0.5], [-1, 0, 0, 0, 0]]
+    assert part[162:].tolist() == [1, 0.5, 0.75, 0, np.float32(0.2), 0.5, np.float32(2 / 3), 1]
+
+
 def test_play_met_everything_that_can_happen() -> None:
     info = np.concatenate([outcome.info for _, _, outcome in PLAY])
     for bit in range(16):

@@ -25,7 +25,19 @@ from games.batch import Outcomes
 from games.errors import BadBatch, BadSpec, BadState
 from games.maps import GridMap
 from games.observation.plan import ObservationPlan
-from games.observation.spec import Field, Number, ObservationSpec, Observer, OneOf, Part, Place, Thing, View
+from games.observation.spec import (
+    Bearing,
+    Field,
+    Number,
+    ObservationSpec,
+    Observer,
+    OneOf,
+    Part,
+    Place,
+    Sum,
+    Thing,
+    View,
+)
 from observation_oracle import values
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,9 +49,16 @@ THINGS = st.builds(Thing, FIELDS, st.none() | FIELDS, st.integers(1, 300))
 GROUPS = ("allies", "opponents", "flags")
 
 
+NAMES = st.sampled_from(["seen", "walls", *GROUPS])
+WEIGHTS = st.integers(-20, 20).filter(bool)
+SUMS = st.lists(st.tuples(NAMES, WEIGHTS), min_size=1, max_size=5, unique_by=lambda term: term[0]).map(
+    lambda terms: Sum(tuple(terms))
+)
+
+
 @st.composite
 def views(draw: st.DrawFn) -> View:
-    planes = draw(st.lists(st.sampled_from(["seen", "walls", *GROUPS]), min_size=1, max_size=5, unique=True))
+    planes = draw(st.lists(NAMES | SUMS, min_size=1, max_size=5, unique=True))
     centred = draw(st.booleans())
     radius = draw(st.integers(0, 3) if centred else st.none() | st.integers(0, 3))
     return View(tuple(planes), radius=radius, centred=centred, sight=draw(st.booleans()))
@@ -47,13 +66,16 @@ def views(draw: st.DrawFn) -> View:
 
 NUMBERS = st.builds(Number, st.just("n"), of=st.integers(1, 300), left=st.booleans())
 CHOICES = st.builds(OneOf, st.just("n"), choices=st.integers(1, 6))
-PARTS: st.SearchStrategy[Part] = st.one_of(views(), st.just(Place()), NUMBERS, CHOICES)
+BEARINGS = st.builds(Bearing, st.just("home"), radius=st.integers(1, 4), sight=st.booleans())
+PARTS: st.SearchStrategy[Part] = st.one_of(views(), BEARINGS, st.just(Place()), NUMBERS, CHOICES)
 SPECS = st.lists(PARTS, min_size=1, max_size=4).map(lambda parts: ObservationSpec(tuple(parts)))
 OBSERVERS = st.builds(
     Observer,
     SPECS,
     FIELDS,
-    st.fixed_dictionaries({name: st.lists(THINGS, max_size=3).map(tuple) for name in GROUPS}),
+    st.fixed_dictionaries(
+        {name: st.lists(THINGS, max_size=3).map(tuple) for name in GROUPS} | {"home": st.tuples(THINGS)}
+    ),
     st.fixed_dictionaries({"n": FIELDS}),
 )
 
@@ -152,10 +174,26 @@ def test_the_kernel_asks_for_no_memory() -> None:
     for rows in (1, 512):
         states, obs = arena_rows(rows)
         out, actions = Outcomes.empty(game.spec, rows), np.zeros((rows, 16), np.uint8)
-        # Numba wraps each array that it is given: states, seven tables, obs. The kernel adds none.
-        assert asked(partial(made.write, states, obs)) == 9
+        # Numba wraps each array that it is given: states, nine tables, obs. The kernel adds none.
+        assert asked(partial(made.write, states, obs)) == 11
         # That of the rules has twelve, and two of its own: it counts.
-        assert asked(partial(game.step, states, actions, out=out)) == 9 + 12 + 2
+        assert asked(partial(game.step, states, actions, out=out)) == 11 + 12 + 2
+
+
+def test_planes_add_up_by_weight_and_a_bearing_points() -> None:
+    # Of the cells 0 to 5, the observer stands on 3; 4 is a wall that hides 2 and 5.
+    things = {name: (Thing(Field(at)),) for name, at in (("likes", 1), ("dislikes", 2), ("home", 3))}
+    mixed = Sum.of(seen=3, walls=-5, likes=2, dislikes=-1)
+    spec = ObservationSpec((View((mixed,), centred=False), Bearing("home", radius=2)))
+    made = ObservationPlan((Observer(spec, Field(0), things),), (PIT,), state_bytes=4)
+    obs = np.empty((3, made.size), np.float32)
+    # Home is above to the right, then behind the wall, then off the grid.
+    made.write(np.array([[3, 0, 0, 1], [3, 0, 9, 5], [3, 5, 1, 6]], np.uint8), obs)
+    assert obs.tolist() == [
+        [4, 3, 0, 3, -2, 0, 1, -0.5, 0.5],
+        [5, 3, 0, 3, -2, 0, 0, 0, 0],
+        [3, 2, 0, 3, -2, 0, 0, 0, 0],
+    ]
 
 
 def test_an_observer_that_is_nowhere_sees_nothing() -> None:
@@ -202,6 +240,20 @@ HUGE = GridMap("huge", ("." * 64,) * 64)
         (lambda: View(("seen",)), "needs one"),
         (lambda: View(("seen",), radius=-1), "radius = -1"),
         (lambda: View(("seen",), radius=128), "radius = 128"),
+        (lambda: Sum(()), "at least one"),
+        (lambda: Sum((("seen", 1), ("seen", 2))), "each name once"),
+        (lambda: Sum.of(seen=0), "other than 0"),
+        (lambda: Sum.of(seen=100, walls=-28), "up to 127"),
+        (lambda: Bearing("flag", radius=0), "radius = 0"),
+        (lambda: Bearing("flag", radius=128), "radius = 128"),
+        (lambda: Observer(ObservationSpec((View((Sum.of(foes=1),), radius=1),)), Field(0)), "'foes'"),
+        (lambda: Observer(ObservationSpec((Bearing("flag", radius=1),)), Field(0)), "'flag' of one thing"),
+        (
+            lambda: Observer(
+                ObservationSpec((Bearing("flag", radius=1),)), Field(0), {"flag": (Thing(Field(0)),) * 2}
+            ),
+            "'flag' of one thing",
+        ),
         (lambda: Number("n", of=0), "of = 0"),
         (lambda: OneOf("n", choices=0), "choices = 0"),
         (lambda: Thing(Field(0), of=0), "of = 0"),

@@ -8,12 +8,14 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from games import registry
+from games.arena.loadouts import SIGHT
 from games.conformance import random_actions
 from games.contract import Game
 from games.errors import BadBatch, BadPicture, BadState
@@ -219,15 +221,15 @@ def some_states(game: Game) -> list[bytes]:
 
 
 @pytest.mark.parametrize("env_id", registry.names())
-@pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_every_game_draws_every_position_from_every_viewpoint(env_id: str, palette: Any) -> None:
+def test_every_game_draws_every_position_from_every_viewpoint(env_id: str) -> None:
     game = registry.get(env_id)
+    sights = (RenderSpec(cell_px=8, viewpoint=number) for number in range(game.spec.players))
+    wanted = [RenderSpec(cell_px=8), RenderSpec(cell_px=8, palette=DARK), *sights]
     for state in some_states(game):
-        for viewpoint in (None, *range(game.spec.players)):
-            spec = RenderSpec(cell_px=8, viewpoint=viewpoint, palette=palette)
+        for spec in wanted:
             drawn = game.plan(state, spec)
             assert drawn == game.plan(state, spec)
-            assert drawn.background == palette.background
+            assert drawn.background == spec.palette.background
             assert terminal(drawn).strip()
             colours_there = pixels(drawn).getcolors(1 << 24)
             assert colours_there is not None
@@ -257,3 +259,65 @@ def test_tictactoe_draws_crosses_rings_and_the_line_that_won() -> None:
     ]
     assert (len(lines), len(rings)) == (7, 2)
     assert (lines[-1].x1, lines[-1].y1, lines[-1].x2, lines[-1].y2) == (1.5, 1.5, 3.5, 1.5)
+
+
+def test_an_agent_of_the_arena_is_shown_what_it_observes_and_nothing_else() -> None:
+    game = registry.get("arena")
+    generator = np.random.default_rng(3)
+    position = game.reset(np.arange(4, dtype=np.uint64))
+    shown = 0
+    for _ in range(25):
+        position = game.step(position.states, random_actions(game, position, generator)).positions
+        goes_on = position.legal_masks[:, 0] > 0
+        position = game.observe(np.ascontiguousarray(position.states[goes_on]))
+        for row, agent in np.ndindex(len(position), game.spec.players):
+            shown += check_sight(game, position.states[row].tobytes(), position.obs[row], agent)
+    assert shown > 20
+    state = position.states[0].tobytes()
+    assert "blue_guard" in terminal(game.plan(state))
+    assert "blue_guard" not in terminal(game.plan(state, RenderSpec(viewpoint=0)))
+
+
+def check_sight(game: Game, state: bytes, obs: npt.NDArray[np.float32], agent: int) -> int:
+    """An agent's picture holds what its observation holds; how many others it sees."""
+    side = 2 * SIGHT[agent & 1] + 1
+    own = obs[game.spec.agent_obs(agent)]
+    # Planes of the ground (1 open, -1 wall) and of the others; then whether the flag is seen.
+    ground, others = own[: 2 * side * side].reshape(2, -1)
+    picture = terminal(game.plan(state, RenderSpec(viewpoint=agent)))
+    board = "".join(line[2:] for line in picture.splitlines()[1:12])
+    letters = "SGsg".replace("SGsg"[agent], "")
+    assert sum(board.count(letter) for letter in letters) == np.count_nonzero(others)
+    assert board.count("*") == int(own[2 * side * side])
+    assert board.count("#") == np.count_nonzero(ground == -1)
+    return int(np.count_nonzero(others))
+
+
+def test_a_secret_is_not_drawn_before_the_end() -> None:
+    game = registry.get("mastermind")
+    for seed in range(5):
+        position = game.reset(np.array([seed], np.uint64))
+        others = game.reset(np.array([seed + 100], np.uint64))
+        assert position.states.tobytes() != others.states.tobytes()
+        assert game.plan(position.states.tobytes()) == game.plan(others.states.tobytes())
+
+
+@pytest.mark.parametrize("env_id", ["tictactoe", "connect4", "gridworld"])
+def test_a_board_in_the_terminal_is_the_board_in_text(env_id: str) -> None:
+    game = registry.get(env_id)
+    for state in some_states(game):
+        text, drawn = game.render_text(state), terminal(game.plan(state))
+        assert drawn == "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def test_a_line_of_four_is_struck_through() -> None:
+    game = registry.get("connect4")
+    position = game.reset(np.zeros(1, np.uint64))
+    for column in (0, 6, 1, 6, 2, 6, 3):
+        outcome = game.step(position.states, np.array([[column, 0, 0, 0]], np.uint8))
+        position = outcome.positions
+    assert outcome.terminated[0]
+    (stroke,) = [
+        command for command in game.plan(position.states.tobytes()).commands if isinstance(command, Line)
+    ]
+    assert (stroke.x1, stroke.y1, stroke.x2, stroke.y2) == (1.5, 5.5, 4.5, 5.5)

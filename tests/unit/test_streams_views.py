@@ -178,7 +178,7 @@ def test_without_shards_the_view_is_empty_and_has_every_column_of_any_game(
     def columns(sql: str) -> dict[str, str]:
         return {name: kind for name, kind, *_ in warehouse.execute(f"DESCRIBE {sql}").fetchall()}
 
-    full = {}
+    full: dict[str, str] = {}
     for layout in (FLOATS, WIDE_MASK, BYTES, TUPLE, VECTOR, AGENTS):
         kinds = columns(transitions([seal(tmp_path, sample_log(layout)[0])]))
         full |= {name: kind for name, kind in kinds.items() if not name.startswith(("next_", "successor_"))}
