@@ -21,7 +21,7 @@ from actor.publisher import Publisher
 from actor.weights import Announced
 from cartridge import logs
 from engine.client import EngineClient, StepReply, StepStream
-from engine.errors import EngineError, EngineUnavailable
+from engine.errors import EngineError
 from games.choices import Choices
 from games.contract import GameSpec
 from streams.records import TransitionChunk
@@ -85,7 +85,8 @@ class Player:
     def turn(self, announced: Announced) -> bool:
         """One step of every group, as far as the allowance goes. Returns whether anything was played.
 
-        Raises EngineUnavailable when the engine does not answer: call again later, nothing is lost.
+        Raises EngineError when the engine does not answer, or refuses. If it `may_retry`, call again later: nothing
+        is lost.
         """
         self._swap(announced)
         if self._announced is None:
@@ -166,8 +167,9 @@ class Player:
         while group in self._in_flight:
             try:
                 reply = self._stream.receive()
-            except EngineUnavailable:
-                self._drop_stream()
+            except EngineError as error:
+                if error.may_retry:
+                    self._drop_stream()
                 raise
             self._take(self._in_flight.pop(0), reply)
 

@@ -11,7 +11,6 @@ import threading
 import time
 
 from actor import kernels
-from actor.errors import ActorError
 from actor.group import Identity
 from actor.play import Player
 from actor.publisher import Publisher
@@ -21,8 +20,9 @@ from cartridge.errors import CartridgeError, UsageError
 from cartridge.objects import ObjectStore
 from cartridge.settings import Settings
 from engine.client import EngineClient
-from engine.errors import EngineUnavailable
+from engine.errors import EngineError
 from engine.memory import keep_freed
+from games.errors import GameError
 from games.kernel import warm_all
 from streams import kafka, topics
 from streams.errors import BrokerUnavailable
@@ -115,13 +115,19 @@ class ActorService:
                 continue
             try:
                 played |= self._play(spec)
-            except (EngineUnavailable, BrokerUnavailable) as error:
-                if time.monotonic() > self._again_s:
-                    _log.warning("unavailable", run=spec.run, reason=str(error))
-                self._again_s = time.monotonic() + _RETRY_S
-            except (ActorError, CartridgeError) as error:
-                self._fail(spec, str(error))
+            except (CartridgeError, GameError) as error:
+                if isinstance(error, BrokerUnavailable) or (
+                    isinstance(error, EngineError) and error.may_retry
+                ):
+                    self._retry_later(spec, error)
+                else:
+                    self._fail(spec, str(error))
         return played
+
+    def _retry_later(self, spec: RunSpec, error: Exception) -> None:
+        if time.monotonic() > self._again_s:
+            _log.warning("unavailable", run=spec.run, reason=str(error))
+        self._again_s = time.monotonic() + _RETRY_S
 
     def _play(self, spec: RunSpec) -> bool:
         announced = self._weights.newest(spec.run)

@@ -55,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     except CartridgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

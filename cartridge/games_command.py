@@ -115,14 +115,10 @@ def _games_here() -> tuple[list[GameSpec], dict[str, str]]:
 
 def _engine_games(settings: Settings) -> tuple[list[GameSpec], dict[str, str]]:
     """The games of the running engine, and why it refuses some."""
-    from engine import capabilities
     from engine.client import EngineClient
-    from engine.stubs import engine_pb2 as pb
 
     with EngineClient(settings.engine, timeout_s=_ENGINE_PATIENCE_S) as client:
-        answer = client.unary("ListGames", pb.ListGamesRequest, pb.ListGamesResponse)(pb.ListGamesRequest())
-    refused = {game.env_id: game.reason for game in (*answer.poisoned, *answer.broken)}
-    return [capabilities.from_message(game) for game in answer.games], refused
+        return client.list_games(), client.refused_games()
 
 
 def _show(parsed: argparse.Namespace, settings: Settings) -> int:

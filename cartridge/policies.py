@@ -84,9 +84,7 @@ def load_policy(settings: Settings, run: str) -> Callable[[Positions], npt.NDArr
         legal = choices.legal(position.legal_masks)
         chosen = np.zeros(len(legal), np.uint32)
         rows = np.arange(len(legal), dtype=np.int64)
-        kernels.best_legal(
-            policy.values(choices.observations(position.obs)), legal, rows, len(legal), chosen
-        )
+        kernels.best_legal(policy.values(choices.observations(position.obs)), legal, rows, len(legal), chosen)
         return choices.encode(chosen)
 
     return act

@@ -15,7 +15,13 @@ from cartridge.errors import CartridgeError
 
 
 class EngineError(CartridgeError):
-    """Base of everything that this package raises."""
+    """Base of everything that this package raises.
+
+    Attributes:
+        may_retry: whether the same call may be made again as it is.
+    """
+
+    may_retry = False
 
 
 class EngineUnavailable(EngineError):
@@ -24,6 +30,8 @@ class EngineUnavailable(EngineError):
     Attributes:
         status: the gRPC status.
     """
+
+    may_retry = True
 
     def __init__(self, status: grpc.StatusCode, message: str) -> None:
         self.status = status
@@ -44,6 +52,7 @@ class EngineRefused(EngineError):
     def __init__(self, status: grpc.StatusCode, message: str, *, retry_after_s: float | None = None) -> None:
         self.status = status
         self.retry_after_s = retry_after_s
+        self.may_retry = retry_after_s is not None
         super().__init__(message)
 
 

@@ -72,7 +72,8 @@ def _stamp(names: Sequence[str]) -> Path:
     digest = hashlib.sha256(repr((sorted(names), sys.version, numba.__version__)).encode())
     for path in sorted(_FOLDER.rglob("*.py")):
         digest.update(path.read_bytes())
-    folder = Path(numba.config.CACHE_DIR or _FOLDER / "__pycache__")
+    cache: str = vars(numba.config)["CACHE_DIR"]  # which numba reads from the environment
+    folder = Path(cache or _FOLDER / "__pycache__")
     return folder / f"warm-{digest.hexdigest()[:16]}"
 
 

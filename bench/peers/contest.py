@@ -137,6 +137,7 @@ def _playing(contestant: Contestant, peers_python: Path) -> Iterator[_Playing]:
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,  # Ctrl-C is for the one that asks; this one ends with it
     ) as process:
         try:
             yield _Playing(contestant, process)

@@ -19,7 +19,7 @@ from actor.publisher import Publisher
 from actor.weights import Announced
 from cartridge.wish import Wish, spec_of
 from engine.client import EngineClient, StepStream
-from engine.errors import EngineUnavailable
+from engine.errors import EngineError, EngineRefused, EngineUnavailable
 from engine.server import EngineServer
 from games import registry
 from games.batch import unpack_masks
@@ -56,11 +56,13 @@ class FlakyStream:
         if (call, self._client.calls[call]) in self._client.breaks:
             self._stream.close()
             self._client.broken += 1
+            if self._client.broken % 2:  # an engine that is gone, and one that is full, by turns
+                raise EngineRefused(grpc.StatusCode.RESOURCE_EXHAUSTED, "made up", retry_after_s=0.01)
             raise EngineUnavailable(grpc.StatusCode.UNAVAILABLE, "made up")
 
-    def send(self, *arguments: Any) -> int:
+    def send(self, *arguments: Any, **named: Any) -> int:
         self._count("send")
-        return self._stream.send(*arguments)
+        return self._stream.send(*arguments, **named)
 
     def receive(self) -> Any:
         self._count("receive")
@@ -142,7 +144,8 @@ def play(
         before_turn(done)
         try:
             player.turn(weights[done * len(weights) // turns])
-        except EngineUnavailable:
+        except EngineError as error:
+            assert error.may_retry
             continue  # as the service does: the same turn again
         done += 1
     player.close()

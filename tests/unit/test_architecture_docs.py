@@ -9,7 +9,18 @@ import pytest
 
 from cartridge.settings import ENVIRONMENT_PREFIX, Settings
 from cartridge.stack.ports import Ports, variable
-from chunk_samples import AGENTS, BYTES, FLOATS, NO_MASK, TUPLE, VECTOR, WIDE_MASK, Layout, placed, sample_chunk
+from chunk_samples import (
+    AGENTS,
+    BYTES,
+    FLOATS,
+    NO_MASK,
+    TUPLE,
+    VECTOR,
+    WIDE_MASK,
+    Layout,
+    placed,
+    sample_chunk,
+)
 from markdown import rows, section
 from source_tree import ROOT, product_modules
 from streams import topics

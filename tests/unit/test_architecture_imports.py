@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "engine.memory",
         "games.choices",
         "games.contract",
+        "games.errors",
         "games.kernel",
     ),
     "learner": (
