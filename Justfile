@@ -73,12 +73,15 @@ runs *options: _environment
 games *options: _environment
     @cartridge games {{ options }}
 
-# everything that CI checks: style, types, generated files, the engine's contract, all tests; or some tests: just test tests/unit
+# everything that CI checks: style, types, generated files, all tests, servers being installed beside; or some: just test tests/unit
 [group('develop')]
 [no-exit-message]
 [positional-arguments]
 test *options: _environment
-    @if [ $# -eq 0 ]; then "{{ just_executable() }}" --justfile "{{ justfile() }}" lint types drift proto; fi; python -m games.warm; python -m pytest "$@"
+    @if [ $# -gt 0 ]; then python -m games.warm; exec python -m pytest "$@"; fi; \
+    python -m cartridge.stack.install & installing=$!; trap 'kill $installing 2>/dev/null || :' EXIT; \
+    "{{ just_executable() }}" --justfile "{{ justfile() }}" lint types drift; \
+    python -m games.warm; python -m pytest tests/unit tests/integration
 
 # the same by the name that other projects use
 [group('develop')]

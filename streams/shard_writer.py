@@ -14,6 +14,7 @@ from cartridge import logs
 from cartridge.objects import ObjectStore, StoreUnavailable
 from streams import metrics, topics
 from streams.records import ShardSealed
+from streams.replay_format import FORMAT_VERSION
 from streams.shard_buffer import ShardKey
 from streams.shard_table import PlacedChunk, parquet_of, table_of
 
@@ -87,5 +88,6 @@ def _footer(key: ShardKey, *, first: int, last: int) -> dict[str, str]:
         "cartridge.action_encoding": key.action_encoding,
         "cartridge.obs_encoding": key.obs_encoding,
         "cartridge.schema_version": str(key.schema_version),
+        "cartridge.replay_format": str(FORMAT_VERSION),
         "cartridge.log": f"{topics.TRANSITIONS.name}/{key.partition}/{first}-{last}",
     }

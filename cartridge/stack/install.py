@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from cartridge.errors import CartridgeError
 from cartridge.stack import artifacts
 from cartridge.stack.cache import cache_folder, complete, digest, fill_once
@@ -89,6 +91,18 @@ def install_buf(progress: Progress, *, cache: Path | None = None) -> Path:
     return folders.buf / "buf"
 
 
+def main() -> int:
+    """Installs all that the stack and the checks need. Returns the exit code."""
+    try:
+        with Progress(Console(stderr=True)) as progress:
+            install(progress)
+            install_buf(progress)
+    except CartridgeError as error:
+        Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
 class Installation:
     """Fills folders of the cache, each shown as a part of the progress."""
 
@@ -142,3 +156,7 @@ def _install_kafka(installation: Installation, folders: Folders) -> None:
         "Kafka's first start",
         lambda *a: fill_class_archive(*a, java=artifacts.java_of(tools), jars=sorted(jars.glob("*.jar"))),
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -102,6 +102,7 @@ def test_an_announcement_says_what_the_object_is(stage: Stage) -> None:
     footer = pq.read_metadata(pa.BufferReader(object_of(stage, shard["object"]))).metadata
     assert footer[b"cartridge.run"] == b"run-a"
     assert footer[b"cartridge.env_id"] == b"some-game"
+    assert footer[b"cartridge.replay_format"] == b"1"
 
 
 def test_two_runs_at_once_do_not_mix(stage: Stage) -> None:
