@@ -16,6 +16,7 @@ import numpy as np
 
 from actor import metrics
 from actor.allowance import Allowance
+from actor.errors import ActorError
 from actor.group import GROUPS, Group, Identity
 from actor.publisher import Publisher
 from actor.weights import Announced
@@ -53,7 +54,10 @@ class Player:
         self._publisher = publisher
         self._game: GameSpec = client.capabilities(run.env_id)
         self._choices = Choices(self._game)
-        self._hint = bytes.fromhex(run.hint)
+        try:
+            self._hint = bytes.fromhex(run.hint)
+        except ValueError as error:
+            raise ActorError(f"hint is {run.hint!r}: {error}") from error
         self._groups = [self._start(number) for number in range(GROUPS)]
         self._in_flight: list[Group] = []  # in the order of sending
         self._allowance = Allowance(actors=run.actors)

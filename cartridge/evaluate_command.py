@@ -29,10 +29,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _evaluate(parsed: argparse.Namespace, settings: Settings) -> int:
     from cartridge.policies import load_checkpoint
     from games import registry
+    from games.errors import GameError
     from learner import evaluate, score
 
     found = load_checkpoint(settings, parsed.run, version=parsed.version)
-    game = registry.get(found.manifest.env_id)
+    try:
+        game = registry.get(found.manifest.env_id)
+    except GameError as error:
+        raise UsageError(f"run is {parsed.run!r}: {error}") from error
     if game.spec.build_id != found.manifest.build_id:
         raise UsageError(
             f"build_id is {found.manifest.build_id!r} in {found.prefix}: this build of {game.spec.env_id} is"

@@ -53,7 +53,8 @@ def person(spec: GameSpec, *, player: int, agent: str | None) -> int:
 
 
 def opponent(game: Game, against: str, *, seed: int, settings: Settings) -> Policy:
-    """The policy of all others: random moves, or a run's. Raises UsageError when there is no other or no run."""
+    """The policy of all others: random moves, or a run's. Raises UsageError when there is no other, no run,
+    or one of another game."""
     if against == RANDOM:
         return random_policy(game, seed)
     if game.spec.players == 1:
@@ -63,7 +64,7 @@ def opponent(game: Game, against: str, *, seed: int, settings: Settings) -> Poli
     # Kafka and the object store are asked only for who asks for a trained opponent.
     from cartridge.policies import load_policy
 
-    policy: Policy = load_policy(settings, against)
+    policy: Policy = load_policy(settings, against, spec=game.spec)
     return policy
 
 

@@ -18,10 +18,9 @@ from cartridge import runs
 from cartridge.errors import UsageError
 from cartridge.objects import ObjectMissing, ObjectStore
 from cartridge.settings import Settings
-from games import registry
 from games.choices import Choices
 from games.contract import Positions
-from games.errors import GameError
+from games.spec import GameSpec
 from streams import checkpoint
 from streams.checkpoint import Manifest
 
@@ -63,16 +62,20 @@ def load_checkpoint(settings: Settings, run: str, *, version: int | None = None)
     )
 
 
-def load_policy(settings: Settings, run: str) -> Callable[[Positions], npt.NDArray[np.uint8]]:
-    """The greedy policy of `run`: N positions to the actions u8[N, A] that it takes in them.
+def load_policy(
+    settings: Settings, run: str, *, spec: GameSpec
+) -> Callable[[Positions], npt.NDArray[np.uint8]]:
+    """The greedy policy of `run` in the game of `spec`: N positions to the actions u8[N, A] that it takes in them.
 
-    Raises UsageError when there is none, or when it is of a game that is not here.
+    Raises UsageError when there is none, or when it is of another game or build.
     """
     found = load_checkpoint(settings, run)
-    try:
-        spec = registry.get(found.manifest.env_id).spec
-    except GameError as error:
-        raise UsageError(f"run is {run!r}: {error}") from error
+    env_id, build_id = found.manifest.env_id, found.manifest.build_id
+    if (env_id, build_id) != (spec.env_id, spec.build_id):
+        raise UsageError(
+            f"run is {run!r}: it learnt {env_id} of build {build_id!r}, and this is {spec.env_id} of build"
+            f" {spec.build_id!r}; name a run of that"
+        )
     choices, policy = Choices(spec), found.policy
     if (policy.obs_floats, policy.actions) != (choices.obs_size, choices.count):
         raise UsageError(

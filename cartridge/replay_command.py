@@ -10,12 +10,15 @@ import argparse
 import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 
 from cartridge.errors import UsageError
 from cartridge.settings import Settings
+from games.errors import GameError
 
 if TYPE_CHECKING:
+    from games.contract import Game
     from streams.replay import LoggedStep, Place
 
 LAST = "last"
@@ -56,7 +59,10 @@ def _show(parsed: argparse.Namespace, settings: Settings) -> int:
         steps = replay.steps_by_scan(settings.kafka, run=spec.run, episode=episode)
     if not steps:
         raise UsageError(f"episode is {episode}: run {spec.run} has none of this id in cartridge.transitions")
-    _print(steps, run=spec.run, episode=episode)
+    try:
+        _print(steps, run=spec.run, episode=episode)
+    except GameError as error:
+        raise UsageError(f"episode is {episode} of run {spec.run}: {error}") from error
     return 0
 
 
@@ -97,7 +103,7 @@ def _print(steps: list[LoggedStep], *, run: str, episode: int) -> None:
             f"{made:%Y-%m-%d %H:%M:%S.%f}Z",
             markup=False,
         )
-        console.print(_indented(game.render_text(columns.state[row].tobytes())), markup=False)
+        console.print(_board(game, step, columns.state[row].tobytes()), markup=False)
         action = game.action_text(columns.action[row].tobytes())
         rewards = " ".join(f"{reward:g}" for reward in columns.reward[row : row + 1].reshape(-1))
         console.print(f"  plays {action}   reward {rewards}", markup=False)
@@ -105,8 +111,10 @@ def _print(steps: list[LoggedStep], *, run: str, episode: int) -> None:
     ended = "terminated" if last.columns.terminated[last.row] else "truncated"
     over = last.columns.terminated[last.row] or last.columns.truncated[last.row]
     console.print(f"\n{ended if over else 'the log ends here'}", markup=False)
-    console.print(_indented(game.render_text(last.next_state)), markup=False)
+    console.print(_board(game, last, last.next_state), markup=False)
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+def _board(game: Game, step: LoggedStep, state: bytes) -> str:
+    """A logged state, which may be of an older encoding, in indented lines. Raises GameError."""
+    upgraded = game.upgrade_states(step.chunk.state_encoding, np.frombuffer(state, np.uint8).reshape(1, -1))
+    return "\n".join(f"  {line}" for line in game.render_text(upgraded.tobytes()).splitlines())

@@ -143,7 +143,7 @@ def _next_lines(spec: RunSpec) -> list[str]:
     run = spec.run
     outcome = "avg((last_reward = 0)::INT) AS drawn"
     if spec.stop_when != "unbeatable":
-        outcome = "avg(last_reward) AS mean_last_reward"
+        outcome = "avg(total_reward) AS mean_total_reward"
     query = (
         "SELECT last_weights_version // 10 * 10 AS since_version, count(*) AS episodes, avg(length) AS mean_length,"
         f" {outcome} FROM episodes WHERE run = '{run}' GROUP BY 1 ORDER BY 1"

@@ -34,7 +34,7 @@ _SHARD_COLUMNS = {
 _CHECKPOINT_COLUMNS = {
     **dict.fromkeys(("run", "env_id", "algorithm", "verdict", "checkpoint", "model_sha256"), pa.string()),
     **dict.fromkeys(("version", "gradient_steps", "samples", "inserted_rows"), pa.int64()),
-    **dict.fromkeys(("strength", "loss"), pa.float64()),
+    **dict.fromkeys(("strength", "return_mean", "loss"), pa.float64()),
     **dict.fromkeys(("made",), pa.timestamp("us", tz="UTC")),
     **dict.fromkeys(("manifest",), pa.string()),
 }
@@ -91,6 +91,7 @@ def _checkpoint_row(store: ObjectStore, prefix: str) -> dict[str, Any] | None:
         "checkpoint": prefix,
         "model_sha256": manifest.sha256[checkpoint.MODEL],
         "strength": manifest.evaluation.get("strength"),
+        "return_mean": manifest.evaluation.get("return_mean"),
         "loss": manifest.evaluation.get("loss"),
         "made": manifest.made_us,
         "manifest": json.dumps(asdict(manifest)),

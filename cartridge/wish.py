@@ -16,6 +16,7 @@ import numpy as np
 from cartridge import presets
 from cartridge.errors import UsageError
 from games import registry
+from games.choices import Choices
 from games.contract import Game
 from games.errors import GameError
 from learner import evaluate
@@ -80,6 +81,7 @@ def spec_of(wish: Wish) -> RunSpec:
     """The spec of `wish`. Raises UsageError naming the field and its value."""
     try:
         game = registry.get(wish.env_id)
+        Choices(game.spec)  # what cannot be listed cannot be learnt
     except GameError as error:
         raise UsageError(str(error)) from error
     if wish.algorithm not in _ALGORITHMS:
@@ -105,7 +107,7 @@ def spec_of(wish: Wish) -> RunSpec:
         wanted="RUNNING",
         submitted_us=time.time_ns() // 1000,
     )
-    least = least_samples_ahead(spec)
+    least = least_samples_ahead(spec, agents=game.spec.reward_width)
     if wish.samples_ahead < least:
         raise UsageError(
             f"samples_ahead is {wish.samples_ahead}: it must be at least {least} for this run, or actors and learner"

@@ -1,7 +1,8 @@
 """The engine's process: binds, warms the kernels, serves, and leaves in good order.
 
 Enters: an address. Leaves: a running gRPC server with health checking and reflection.
-Invariant: health is SERVING and `ready()` true exactly while every game's kernels are compiled and requests are taken.
+Invariant: health is SERVING and `ready()` true exactly while every game's kernels are compiled, or the game
+refused, and requests are taken.
 
     >>> with EngineServer("127.0.0.1", 0) as server:
     ...     server.ready()
@@ -13,6 +14,7 @@ from __future__ import annotations
 import signal
 import threading
 from concurrent import futures
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -25,9 +27,12 @@ from cartridge.errors import UsageError
 from cartridge.settings import Settings
 from engine import autoreset, limits, metrics
 from engine.calls import OnPool
+from engine.errors import Refusal
 from engine.memory import keep_freed
 from engine.service import SERVICE, SERVICES, EngineService
 from games import registry
+from games.contract import Game
+from games.errors import GameError
 
 _OTHER_THREADS = 8
 GRACE_S = 5.0  # for calls under way at a shutdown; the supervisor kills after 10
@@ -91,7 +96,7 @@ class EngineServer:
         for env_id, reason in broken.items():
             _log.error("plugin_broken", game=env_id, reason=reason)
         for game in self.service.catalog.games():
-            game.warm()
+            self._warm(game)
         autoreset.warm()
         self._serving = True
         self._set_health(serving=True)
@@ -116,6 +121,14 @@ class EngineServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _warm(self, game: Game) -> None:
+        """Compile a game's kernels; one that breaks is poisoned, and the others are warmed."""
+        try:
+            with suppress(Refusal), self.service.catalog.guard(game, "warm"):
+                game.warm()
+        except GameError as refusal:  # e.g. one that starts from hints only; its first calls compile it
+            _log.warning("game_not_warm", game=game.spec.env_id, reason=str(refusal))
 
     def _set_health(self, *, serving: bool) -> None:
         poisoned = self.service.catalog.poisoned()

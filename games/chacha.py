@@ -27,8 +27,6 @@ counter wraps at 2**64). In a kernel:
     begin(cursor, seed, counter)                # for each row
     cell = below(cursor, 16)
     counter = next_counter(cursor)
-
-Numba's disk cache of a game does not see changes of this file: whoever changes it deletes the `__pycache__` folders.
 """
 
 from __future__ import annotations

@@ -24,6 +24,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from games.batch import F32 as F32_TYPE
+from games.batch import U64 as U64_TYPE
+from games.batch import check_column
 from games.encodings import encode_actions
 from games.errors import BadSpec
 from games.kernel import kernel
@@ -46,6 +49,8 @@ class Choices:
         obs_size: values of what a decision sees.
         mask_words: u64 words of a decision's legal mask; 0 where every choice is always legal.
         joint_mask_words: u64 words of a position's legal mask.
+        own: u64[D, mask_words], every choice of each agent.
+        action_encoding, obs_encoding: of the game.
 
     Raises:
         BadSpec: the action space has too many tuples or values to list.
@@ -53,6 +58,7 @@ class Choices:
 
     def __init__(self, spec: GameSpec) -> None:
         self.agents = spec.reward_width
+        self.action_encoding, self.obs_encoding = spec.encoding.action, spec.encoding.obs
         self._spec = spec
         self._several = len(spec.agents) > 0
         self._table = None if isinstance(spec.action_space, Discrete) or self._several else _table(spec)
@@ -62,14 +68,30 @@ class Choices:
         else:
             self.count = len(self._table) if self._table is not None else _discrete(spec.action_space)
             self.obs_size = spec.obs_size
+        if self.count > MOST_CHOICES:
+            raise BadSpec(
+                f"env_id {spec.env_id!r}: {self.count} actions to choose from; a policy takes {MOST_CHOICES}"
+            )
         self.joint_mask_words = spec.mask_words
         self.mask_words = mask_words(self.count) if spec.mask_words else 0
         self._every = np.empty((0, mask_words(self.count)), np.uint64)
+        self.own = self._own_choices()
         self._obs_at = _starts([agent.obs_size for agent in spec.agents])
         self._mask_at = _starts([mask_words(agent.actions) for agent in spec.agents])
 
+    def _own_choices(self) -> npt.NDArray[np.uint64]:
+        counts = [agent.actions for agent in self._spec.agents] or [self.count]
+        bits = np.array(
+            [[choice < count for choice in range(64 * self.mask_words)] for count in counts], bool
+        )
+        return np.packbits(bits, axis=1, bitorder="little").view("<u8").reshape(self.agents, self.mask_words)
+
     def observations(self, obs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """What each decision sees: f32[N, O] to f32[N * D, obs_size]; the same array where one player decides."""
+        """What each decision sees: f32[N, O] to f32[N * D, obs_size]; the same array where one player decides.
+
+        Raises BadBatch when they are not of this game.
+        """
+        check_column("obs", obs, F32_TYPE, (len(obs), self._spec.obs_size))  # the kernel trusts it
         if not self._several:
             return obs
         out = np.zeros((len(obs) * self.agents, self.obs_size), np.float32)
@@ -77,7 +99,11 @@ class Choices:
         return out
 
     def masks(self, legal_masks: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        """The legal choices of each decision: u64[N, W] to u64[N * D, mask_words]; the same array for one player."""
+        """The legal choices of each decision: u64[N, W] to u64[N * D, mask_words]; the same array for one player.
+
+        Raises BadBatch when they are not of this game.
+        """
+        check_column("legal_masks", legal_masks, U64_TYPE, (len(legal_masks), self.joint_mask_words))
         if not self._several:
             return legal_masks
         out = np.zeros((len(legal_masks) * self.agents, self.mask_words), np.uint64)
@@ -109,9 +135,9 @@ class Choices:
         components = numbers.reshape(len(numbers), -1)
         choice = np.zeros(len(numbers), np.int64)
         for index, values in enumerate(_values(space)):
-            step = values[1] - values[0] if len(values) > 1 else np.float32(1)
-            level = np.rint((components[:, index] - values[0]) / step).astype(np.int64)
-            choice = choice * len(values) + np.clip(level, 0, len(values) - 1)
+            step = values[1] - values[0] if len(values) > 1 else 1.0
+            level = np.rint((components[:, index].astype(np.float64) - values[0]) / step)
+            choice = choice * len(values) + np.clip(level, 0, len(values) - 1).astype(np.int64)
         return choice
 
 
@@ -119,15 +145,18 @@ def _discrete(space: ActionSpace) -> int:
     return space.n if isinstance(space, Discrete) else 0
 
 
-def _values(space: ActionSpace) -> list[npt.NDArray[np.float32]]:
-    """The values that each component takes."""
+def _values(space: ActionSpace) -> list[npt.NDArray[np.float64]]:
+    """The values that each component takes, f64 as the difference of two f32 may be too large for one."""
     match space:
         case MultiDiscrete(nvec):
-            return [np.arange(choices, dtype=np.float32) for choices in nvec]
+            return [np.arange(choices, dtype=np.float64) for choices in nvec]
         case Box(low, high):
-            return [np.linspace(*bounds, LEVELS, dtype=np.float32) for bounds in zip(low, high, strict=True)]
+            return [
+                np.linspace(least, most, LEVELS if least < most else 1)
+                for least, most in zip(low, high, strict=True)
+            ]
         case Discrete(n):
-            return [np.arange(n, dtype=np.float32)]
+            return [np.arange(n, dtype=np.float64)]
 
 
 def _table(spec: GameSpec) -> npt.NDArray[np.uint8]:
@@ -139,7 +168,7 @@ def _table(spec: GameSpec) -> npt.NDArray[np.uint8]:
         raise BadSpec(
             f"action space {space} of {spec.env_id}: cannot be listed in {MOST_CHOICES} choices, as a policy needs it"
         )
-    rows = np.array(list(itertools.product(*values)), np.float32)
+    rows = np.array(list(itertools.product(*values)))
     whole = isinstance(space, MultiDiscrete)
     return encode_actions(spec.encoding.action, rows.astype(np.int64) if whole else rows)
 

@@ -37,7 +37,6 @@ __all__ = [
     "Reference",
     "Report",
     "Trial",
-    "check",
     "check_game",
     "draw_actions",
     "random_actions",
@@ -134,9 +133,6 @@ def run_checks(trial: Trial) -> Iterator[Checked]:
             said = f"{type(crash).__name__}: {crash}"
             raise trial.finding(f"{name}: raises {said}") from crash
         yield Checked(name, times, note)
-
-
-check = check_game
 
 
 def main(arguments: list[str] | None = None) -> int:

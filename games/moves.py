@@ -59,7 +59,7 @@ def random_actions(game: Game, positions: Positions, generator: np.random.Genera
         generator: the source of randomness.
 
     Returns:
-        u8[N, A]. Box components without a bound are drawn within 1 of the other bound, or of 0.
+        u8[N, A]. Box components without a bound are drawn within 2 of the other bound, without any within 1 of 0.
     """
     return draw_actions(game.spec, positions.legal_masks, generator)
 
@@ -88,7 +88,8 @@ def draw_actions(
 
 
 def box_bounds(space: Box) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Finite bounds f32[K], f32[K] to draw between; a bound that there is not lies within 2 of the other, or of 0."""
+    """Finite bounds f32[K], f32[K] to draw between; a bound that there is not lies 2 from the other,
+    or 1 from 0 where there is none."""
     low, high = np.array(space.low, np.float32), np.array(space.high, np.float32)
     below, above = np.isinf(low), np.isinf(high)
     return (

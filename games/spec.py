@@ -64,8 +64,8 @@ class Box:
             raise BadSpec(
                 f"Box.shape = {self.shape}: low has {len(self.low)} and high {len(self.high)} of {size} values"
             )
-        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
-            raise BadSpec(f"Box.low = {self.low}: above Box.high = {self.high}")
+        if not all(low <= high for low, high in zip(self.low, self.high, strict=True)):  # NaN too
+            raise BadSpec(f"Box.low = {self.low}: not below Box.high = {self.high}")
 
 
 ActionSpace = Discrete | MultiDiscrete | Box
@@ -189,6 +189,8 @@ class GameSpec:
             raise BadSpec(
                 f"GameSpec.action_bytes = {self.action_bytes}: {self.action_space} needs another size"
             )
+        if self.grid is not None and min(self.grid) < 1:
+            raise BadSpec(f"GameSpec.grid = {self.grid}: give at least 1 by 1")
         self._check_encoding()
         self._check_agents()
 

@@ -16,8 +16,6 @@ extending the available precision, 1971):
 3. the quadrant says which of the two is the sine, and the signs.
 
 Each stage is one loop over columns without branches, which LLVM turns into vector code: 11 ns an angle instead of 47.
-
-Numba's disk cache of a game does not see changes of this file: whoever changes it deletes the `__pycache__` folders.
 """
 
 from __future__ import annotations

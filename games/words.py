@@ -5,8 +5,6 @@ Invariant: a word's bits never change on the way; rows are little-endian, as is 
 
 Arithmetic goes over columns, as LLVM makes vector code of a loop over neighbouring numbers. Rows go through in blocks,
 so that a block's columns stay in the first-level cache.
-
-Numba's disk cache of a game does not see changes of this file: whoever changes it deletes the `__pycache__` folders.
 """
 
 from __future__ import annotations

@@ -39,8 +39,7 @@ def run(settings: Settings) -> int:
         signal.signal(number, lambda *_: stop.set())
     torch.set_num_threads(1)  # mini-batches are too small to share, and the other core is the actors'
     warm_all(kernels)
-    for name in registry.names():
-        registry.get(name).warm()
+    _warm_games()
     topics.ensure(settings.kafka)
     service = LearnerService(settings, stop=stop)
     server = telemetry.serve(settings.host, settings.metrics_port, lambda: service.ready)
@@ -52,6 +51,15 @@ def run(settings: Settings) -> int:
         server.close()
     _log.info("stopped")
     return 0
+
+
+def _warm_games() -> None:
+    """Loads every game's kernels. A game that cannot is told of here, and fails the runs that want it."""
+    for name in registry.names():
+        try:
+            registry.get(name).warm()
+        except Exception:  # noqa: BLE001  whatever it is, the other games go on
+            _log.error("game_failed", game=name, exc_info=True)
 
 
 class LearnerService:

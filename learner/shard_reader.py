@@ -35,7 +35,9 @@ def query_of(shard: ShardSealed, bucket: str, where: str, *, agents: int = 1) ->
     )
     if not where:
         return f"SELECT {columns}, true AS keep FROM ({views.rows_of([shard], bucket)})"
-    return f"SELECT {columns}, coalesce(({where}), false) AS keep FROM ({views.transitions([shard], bucket)})"
+    # Inside, where no name that is given above can hide a column from the condition.
+    rows = f"SELECT *, coalesce(({where}), false) AS keep FROM ({views.transitions([shard], bucket)})"
+    return f"SELECT {columns}, keep FROM ({rows})"
 
 
 def check_where(connection: duckdb.DuckDBPyConnection, where: str) -> None:
@@ -53,6 +55,7 @@ def read(
 
     Raises BadShard, BadRun, and duckdb.IOException or duckdb.HTTPException while the store is away.
     """
+    _check_columns(shard, choices)
     try:
         table = connection.execute(query_of(shard, bucket, where, agents=choices.agents)).to_arrow_table()
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
@@ -60,6 +63,17 @@ def read(
     if table.num_rows != shard.rows:
         raise BadShard(f"shard {shard.shard} has {table.num_rows} rows: {shard.rows} were announced")
     return _linked(table, shard, choices)
+
+
+def _check_columns(shard: ShardSealed, choices: Choices) -> None:
+    """Raises BadShard when the shard is of another build's encodings."""
+    expected = (choices.action_encoding, choices.obs_encoding, choices.joint_mask_words)
+    found = (shard.action_encoding, shard.obs_encoding, shard.mask_words)
+    if found != expected:
+        raise BadShard(
+            f"shard {shard.shard} has actions {found[0]}, observations {found[1]} and masks of {found[2]} words:"
+            f" {shard.env_id} has {expected[0]}, {expected[1]} and {expected[2]} now; start a new run"
+        )
 
 
 def _linked(table: pa.Table, shard: ShardSealed, choices: Choices) -> Transitions:
@@ -106,18 +120,33 @@ def _linked(table: pa.Table, shard: ShardSealed, choices: Choices) -> Transition
     def each(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return column if choices.agents == 1 else np.repeat(column, choices.agents)
 
+    terminated = each(taken(_flags(table, "terminated")))
     return Transitions(
         obs=choices.observations(taken(obs)),
         action=choices.decode(taken(_rows_of_numbers(table, "action"))),
         reward=taken(_rows_of_numbers(table, "reward")).reshape(-1),
-        terminated=each(taken(_flags(table, "terminated"))),
+        terminated=terminated,
         next_obs=choices.observations(next_obs),
-        next_mask=choices.masks(next_mask),
+        next_mask=_open_where_cut_off(choices, choices.masks(next_mask), terminated),
         same_player=each(same_player),
         log_partition=each(taken(_numbers(table, "log_partition", np.int32))),
         log_offset=each(taken(offset)),
         log_row=each(taken(row)),
     )
+
+
+def _open_where_cut_off(
+    choices: Choices, next_mask: npt.NDArray[np.uint64], terminated: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint64]:
+    """Masks u64[N, W] with every choice legal after a truncated step.
+
+    The log says of each ended episode that nothing is legal in it any more. But what was cut off would have gone on,
+    and its value is the best of what could have been chosen; which choices were legal there nobody knows.
+    """
+    if choices.mask_words:
+        cut_off = np.flatnonzero((terminated == 0) & ~next_mask.any(axis=1))
+        next_mask[cut_off] = choices.own[cut_off % choices.agents]
+    return next_mask
 
 
 def _rows_of_numbers(table: pa.Table, name: str) -> npt.NDArray[Any]:

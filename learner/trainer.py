@@ -16,9 +16,11 @@ import torch
 from confluent_kafka import Producer
 
 from cartridge import logs
+from cartridge.errors import CartridgeError
 from cartridge.objects import ObjectStore
 from games.choices import Choices
 from games.contract import Game
+from games.errors import GameError
 from learner import evaluate, metrics, score
 from learner.dqn import Batch, Dqn
 from learner.errors import BadRun
@@ -70,8 +72,9 @@ class Trainer:
         self._batch = Batch(spec.batch_size, **sizes)
         self._random = np.random.default_rng(spec.seed)
         self._limiter = Limiter(
-            samples_per_insert=spec.samples_per_insert,
-            min_rows=spec.min_window_rows,
+            # Counts rows of the log; a row has as many transitions as agents who move at once.
+            samples_per_insert=spec.samples_per_insert * self._choices.agents,
+            min_rows=-(-spec.min_window_rows // self._choices.agents),
             ahead=spec.samples_ahead,
         )
         self._began_us = time.time_ns() // 1000
@@ -98,6 +101,7 @@ class Trainer:
             self._publish()
             return
         manifest = checkpoint.read_manifest(self._store, last.checkpoint, sha256=last.manifest_sha256)
+        self._check_build(manifest)
         model = checkpoint.read_file(self._store, last.checkpoint, manifest, checkpoint.MODEL)
         optimizer = checkpoint.read_file(self._store, last.checkpoint, manifest, checkpoint.OPTIMIZER)
         self._algorithm.restore(model, optimizer, gradient_steps=manifest.gradient_steps)
@@ -106,6 +110,16 @@ class Trainer:
         self.version = last.version
         self.finished = last.final
         _log.info("resumed", run=self.spec.run, weights_version=last.version, passed_over_rows=passed_over)
+
+    def _check_build(self, manifest: Manifest) -> None:
+        """Raises BadRun when the checkpoint is of another build of the game."""
+        spec = self._game.spec
+        encodings = {kind: getattr(spec.encoding, kind) for kind in ("state", "action", "obs")}
+        if (manifest.build_id, manifest.encodings) != (spec.build_id, encodings):
+            raise BadRun(
+                f"build_id is {manifest.build_id!r} in the checkpoint, with {' '.join(manifest.encodings.values())}:"
+                f" {spec.env_id} is {spec.build_id!r} now, with {' '.join(encodings.values())}; start a new run"
+            )
 
     def advance(self, *, until_s: float) -> bool:
         """Inserts what arrived and learns until monotonic `until_s`. Returns whether there was anything to do.
@@ -175,6 +189,16 @@ class Trainer:
         self.finished = done
 
     def _evaluate(self, *, at_end: bool) -> tuple[dict[str, float], str]:
+        """`_judge`. Raises BadRun when the game breaks its own contract: it ends this run, not the learner."""
+        try:
+            return self._judge(at_end=at_end)
+        except (GameError, CartridgeError):
+            raise
+        except Exception as error:
+            _log.error("game_failed", game=self.spec.env_id, run=self.spec.run, exc_info=True)
+            raise BadRun(f"{self.spec.env_id} failed: {type(error).__name__}: {error}") from error
+
+    def _judge(self, *, at_end: bool) -> tuple[dict[str, float], str]:
         """Figures, and the verdict if there is one. What takes long is done for some versions only."""
         judged = evaluate.verdict(self._game, self._algorithm.values)
         if judged is not None:
@@ -221,7 +245,7 @@ class Trainer:
     def _set_gauges(self, figures: dict[str, float]) -> None:
         run = self.spec.run
         metrics.LOSS.labels(run).set(self.progress.loss)
-        metrics.SAMPLES_PER_INSERT.labels(run).set(self._limiter.ratio)
+        metrics.SAMPLES_PER_INSERT.labels(run).set(self._limiter.ratio / self._choices.agents)
         if "strength" in figures:
             metrics.STRENGTH.labels(run).set(figures["strength"])
         if "return_mean" in figures:
@@ -241,7 +265,7 @@ class Trainer:
             "samples_total": self._limiter.sampled,
             "inserted_rows_total": self._limiter.inserted,
             "window_rows": self._window.rows,
-            "samples_per_insert": self._limiter.ratio,
+            "samples_per_insert": self._limiter.ratio / self._choices.agents,
             "insert_wait_seconds_total": self.progress.insert_wait_s,
             "loss": self.progress.loss,
         }
@@ -256,7 +280,11 @@ def _check(spec: RunSpec, game: Game) -> None:
     """Raises BadRun naming the field of `spec` that cannot be."""
     if spec.algorithm != "dqn":
         raise BadRun(f"algorithm is {spec.algorithm!r}: there is dqn")
-    least = least_samples_ahead(spec)
+    try:
+        bytes.fromhex(spec.hint)
+    except ValueError as error:
+        raise BadRun(f"hint is {spec.hint!r}: {error}") from error
+    least = least_samples_ahead(spec, agents=game.spec.reward_width)
     if spec.samples_ahead < least:
         raise BadRun(
             f"samples_ahead is {spec.samples_ahead}: it must be at least {least} for this run, or actors and learner"

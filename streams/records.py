@@ -137,13 +137,13 @@ class RunSpec(Record):
     hint: str = ""  # hexadecimal
 
 
-def least_samples_ahead(spec: RunSpec) -> int:
+def least_samples_ahead(spec: RunSpec, *, agents: int) -> int:
     """The smallest error bound of the limiter with which actors and learner never wait for each other.
 
     Between two announcements the learner takes publish_period * batch_size samples, and each actor may have left over
-    what is less than its two batches.
+    what is less than its two batches, whose rows are a transition for each of `agents` who move at once.
     """
-    a_batch = spec.samples_per_insert * (1 + 2 * spec.environments)
+    a_batch = spec.samples_per_insert * agents * (1 + 2 * spec.environments)
     return math.ceil(spec.actors * (spec.publish_period * spec.batch_size + a_batch) / 2)
 
 

@@ -25,11 +25,12 @@ _EMPTY = """SELECT NULL::VARCHAR AS run, NULL::VARCHAR AS env_id, NULL::INTEGER 
   NULL::UBIGINT[] AS legal_mask_words, NULL::FLOAT AS reward, NULL::FLOAT[] AS rewards,
   NULL::BOOLEAN AS terminated, NULL::BOOLEAN AS truncated, NULL::FLOAT AS behaviour_log_prob,
   NULL::TIMESTAMPTZ AS time, NULL::BLOB AS successor_state, NULL::FLOAT[] AS successor_obs,
-  NULL::UBIGINT AS successor_legal_mask, NULL::UTINYINT AS successor_player"""
+  NULL::BLOB AS successor_obs_bytes, NULL::UBIGINT AS successor_legal_mask,
+  NULL::UBIGINT[] AS successor_legal_mask_words, NULL::UTINYINT AS successor_player"""
 
 EPISODES = """SELECT run, episode, any_value(env_id) AS env_id, any_value(actor) AS actor,
   count(*) AS length, bool_or(terminated) AS terminated, bool_or(truncated) AS truncated,
-  arg_max(player, step) AS last_player, arg_max(reward, step) AS last_reward,
+  sum(reward) AS total_reward, arg_max(player, step) AS last_player, arg_max(reward, step) AS last_reward,
   min(weights_version) AS first_weights_version, max(weights_version) AS last_weights_version,
   min(time) AS started, max(time) AS ended,
   min(log_partition) AS log_partition, min(log_offset) AS first_offset, max(log_offset) AS last_offset
@@ -68,7 +69,8 @@ def rows_of(shards: Sequence[ShardSealed], bucket: str) -> str:
 
 def transitions(shards: Sequence[ShardSealed], bucket: str) -> str:
     """SELECT of the transitions view: every row of `shards` with its successor in next_ columns."""
-    return _union([_linked(group, bucket) for group in _groups(shards)]) or _nothing()
+    # The empty one has the columns that none of these games has.
+    return _union([*(_linked(group, bucket) for group in _groups(shards)), _nothing()])
 
 
 def quote(text: str) -> str:
@@ -117,6 +119,7 @@ def _linked(group: Sequence[ShardSealed], bucket: str) -> str:
 
 def _nothing() -> str:
     return (
-        f"SELECT *, NULL::BLOB AS next_state, NULL::FLOAT[] AS next_obs, NULL::UBIGINT AS next_legal_mask,"
-        f" NULL::UTINYINT AS next_player FROM ({_EMPTY}) WHERE false"
+        "SELECT *, NULL::BLOB AS next_state, NULL::FLOAT[] AS next_obs, NULL::BLOB AS next_obs_bytes,"
+        " NULL::UBIGINT AS next_legal_mask, NULL::UBIGINT[] AS next_legal_mask_words, NULL::UTINYINT AS next_player"
+        f" FROM ({_EMPTY}) WHERE false"
     )

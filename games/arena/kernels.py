@@ -24,7 +24,6 @@ BAD_MAP, BAD_AGENT, BAD_FLAG, BAD_STEPS, BAD_STATUS, ENDED = range(6)
 OUT_OF_RANGE, NOT_LEGAL = 8, 12  # plus the agent
 REASONS = 16
 
-# They stand in this file as numba's disk cache watches no other.
 HORIZON = 100
 OUT = 255  # the cell of who is out
 OPEN, RED_ZONE, BLUE_ZONE = 1, 2, 4

@@ -43,7 +43,6 @@ STEP_S = 0.02
 LARGEST_X = 2.4
 LARGEST_THETA = 12 * 2 * np.pi / 360
 
-# They stand in this file as numba's disk cache watches no other.
 HORIZON = 500
 
 # Columns of a block. The accelerations take the place of sine and cosine.

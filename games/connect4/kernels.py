@@ -27,7 +27,7 @@ U8 = npt.NDArray[Any]
 U64 = npt.NDArray[Any]
 F32 = npt.NDArray[Any]
 
-# Bit sets of cells. They stand in this file as numba's disk cache watches no other.
+# Bit sets of cells.
 _WORD = (1 << 48) - 1
 _BOARD = 0x7F7F7F7F7F7F
 _TOP = 0x7F

@@ -55,7 +55,6 @@ U32 = npt.NDArray[Any]
 U64 = npt.NDArray[Any]
 F32 = npt.NDArray[Any]
 
-# They stand in this file as numba's disk cache watches no other.
 _CELLS = 16
 _SEED, _COUNTER = 16, 24  # places in a state
 _GREATEST = 17

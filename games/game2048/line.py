@@ -4,9 +4,6 @@ Enters: u32 words, a cell a byte, the one that tiles move towards lowest. Leaves
 lowest bit of each byte.
 Invariant: no branch and no table, so that LLVM can do it for eight words at once; exact for every exponent up to 17,
 and harmless for any other byte.
-
-Numba's disk cache of `games.game2048.kernels` does not see changes of this file: whoever changes it deletes the
-`__pycache__` folder.
 """
 
 from __future__ import annotations

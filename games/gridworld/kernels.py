@@ -27,7 +27,6 @@ U8 = npt.NDArray[Any]
 U64 = npt.NDArray[Any]
 F32 = npt.NDArray[Any]
 
-# They stand in this file as numba's disk cache watches no other.
 _LEAST, _MOST = 2, 16
 _STEPS_A_CELL = 4
 _ALL_ACTIONS = 0b1111

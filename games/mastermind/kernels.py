@@ -29,7 +29,7 @@ U8 = npt.NDArray[Any]
 U64 = npt.NDArray[Any]
 F32 = npt.NDArray[Any]
 
-_TURNS = 10  # stands in this file as numba's disk cache watches no other
+_TURNS = 10
 _HIGH_BITS = 0x80808080  # bit 7 of each peg
 _FLOATS = np.array([[byte >> bit & 1 for bit in range(8)] for byte in range(256)], np.float32)
 

@@ -42,7 +42,6 @@ TORQUE_FACTOR = np.float32(3.0 / (MASS * LENGTH**2))
 TORQUE_COST = np.float32(0.001)
 TURN = 2 * np.pi
 
-# They stand in this file as numba's disk cache watches no other.
 HORIZON = 200
 
 # Columns of a block.

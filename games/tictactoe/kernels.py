@@ -27,7 +27,7 @@ U8 = npt.NDArray[Any]
 U64 = npt.NDArray[Any]
 F32 = npt.NDArray[Any]
 
-# The eight lines as bit sets of cells. They stand in this file as numba's disk cache watches no other.
+# The eight lines as bit sets of cells.
 _LINES = (
     0b000000111,
     0b000111000,

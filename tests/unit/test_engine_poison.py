@@ -73,6 +73,20 @@ def unary(client: EngineClient, name: str, **fields: Any) -> None:
     client.unary(name, request, response)(request(id=pb.EngineId(env_id="fragile"), **fields))
 
 
+def test_a_game_that_cannot_be_warmed_is_refused_from_the_start_and_the_others_are_served() -> None:
+    registry.register("fragile", Fragile)
+    Fragile.fails = "warm"
+    try:
+        with EngineServer("127.0.0.1", 0, engine_metrics=EngineMetrics(CollectorRegistry())) as running:
+            assert running.ready()
+            with EngineClient(running.address) as client:
+                assert client.refused_games() == {"fragile": "ZeroDivisionError: kernel broke, in warm"}
+                client.reset_batch("tictactoe", SEEDS)
+    finally:
+        Fragile.fails = ""
+        registry.unregister("fragile")
+
+
 CALLS: dict[str, tuple[str, Callable[[EngineClient], object]]] = {
     "Reset": ("_reset", lambda client: unary(client, "Reset", seed=1)),
     "Step": ("_step", lambda client: unary(client, "Step", state=STATES[0].tobytes(), action=bytes(8))),

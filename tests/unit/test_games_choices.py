@@ -13,7 +13,7 @@ from chunk_samples import AGENTS, FLOATS, TUPLE, VECTOR, spec_of
 from games import registry
 from games.choices import LEVELS, Choices
 from games.contract import Box, GameSpec, MultiDiscrete, decode_actions
-from games.errors import BadSpec
+from games.errors import BadBatch, BadSpec
 from games.spec import action_encoding
 
 
@@ -101,3 +101,28 @@ def test_an_agent_sees_its_own_part_and_who_it_is() -> None:
     ]
     masks = np.arange(8, dtype=np.uint64).reshape(2, 4)
     assert choices.masks(masks).tolist() == [[word] for word in range(8)]
+
+
+def test_columns_of_another_game_are_refused_before_a_kernel_sees_them() -> None:
+    choices = Choices(spec_of(AGENTS))
+    with pytest.raises(BadBatch, match="obs: is float32"):
+        choices.observations(np.ones((1, 8), np.float32))
+    with pytest.raises(BadBatch, match="legal_masks: is uint64"):
+        choices.masks(np.ones((1, 1), np.uint64))
+
+
+def test_bounds_that_meet_and_bounds_as_wide_as_floats_go_have_choices() -> None:
+    widest = float(np.finfo(np.float32).max)
+    spec = spec_with(Box((1.0, -widest), (1.0, widest), (2,)), 2)
+    choices = Choices(spec)
+    assert choices.count == LEVELS
+    actions = choices.encode(np.arange(LEVELS, dtype=np.uint32))
+    numbers = decode_actions(spec.encoding.action, actions)
+    assert np.isfinite(numbers).all()
+    assert choices.decode(numbers).tolist() == list(range(LEVELS))
+
+
+def test_every_choice_of_an_agent_is_its_own() -> None:
+    assert Choices(spec_of(FLOATS)).own.tolist() == [[2**64 - 1]]
+    arena = Choices(registry.get("arena").spec)
+    assert [int(word).bit_count() for word in arena.own[:, 0]] == [11, 7, 11, 7]

@@ -24,7 +24,7 @@ from engine.server import EngineServer
 from games import registry
 from games.batch import unpack_masks
 from games.conformance import CHECKS
-from games.contract import decode_discrete, encode_discrete
+from games.contract import GameSpec, decode_discrete, encode_discrete
 from sound_games import Walkers
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -191,8 +191,9 @@ def test_a_trained_opponent_comes_from_the_policies(
 ) -> None:
     asked = []
 
-    def load_policy(settings: Settings, name: str) -> games_play.Policy:
+    def load_policy(settings: Settings, name: str, *, spec: GameSpec) -> games_play.Policy:
         del settings
+        assert spec.env_id == "tictactoe"
         asked.append(name)
         return lambda at: encode_discrete(np.array([np.flatnonzero(unpack_masks(at.legal_masks, 9)[0])[-1]]))
 

@@ -31,6 +31,8 @@ from sealed_shards import BUCKET, FolderWarehouse, seal
 from streams.records import ShardSealed
 from streams.shard_table import PlacedChunk
 
+ONE_OF_NINE = replace(NO_MASK, action_encoding="action:u32x1:v1")  # a choice of which every one is legal
+
 
 def sample_shard(layout: Layout) -> list[PlacedChunk]:
     # many messages, so that rows that come out of a hash table come out of order
@@ -86,7 +88,7 @@ def only_shown(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in ("step", "player")} for row in rows]
 
 
-@pytest.mark.parametrize("layout", [FLOATS, NO_MASK, WIDE_MASK], ids=["one word", "no mask", "two words"])
+@pytest.mark.parametrize("layout", [FLOATS, ONE_OF_NINE, WIDE_MASK], ids=["one word", "no mask", "two words"])
 def test_a_shard_is_read_as_it_was_logged(layout: Layout, tmp_path: Path) -> None:
     chunks = sample_shard(layout)
     found = read(tmp_path, seal(tmp_path, chunks), layout=layout)
@@ -194,3 +196,29 @@ def test_a_row_of_several_agents_is_a_transition_for_each(tmp_path: Path) -> Non
                 assert (found.log_offset[row], found.log_row[row]) == (item.offset, at)
                 row += 1
     assert row == len(found) > 0
+
+
+def test_where_an_episode_was_cut_off_every_choice_may_be_the_best(tmp_path: Path) -> None:
+    chunks = sample_shard(FLOATS)
+    ended = [replace(item.chunk, successor_legal_mask=bytes(8 * 3)) for item in chunks]
+    chunks = [placed(chunk, item.partition, item.offset) for chunk, item in zip(ended, chunks, strict=True)]
+    found = read(tmp_path, seal(tmp_path, chunks))
+    wanted = reference(chunks, FLOATS)
+    cut_off = [not any(row["next_mask"]) and not row["terminated"] for row in wanted]
+    for row, mask, shown in zip(wanted, found.next_mask.tolist(), cut_off, strict=True):
+        assert mask == ([2**64 - 1] if shown else row["next_mask"])
+    assert 0 < sum(cut_off) < sum(not any(row["next_mask"]) for row in wanted)
+
+
+def test_a_shard_of_other_encodings_is_refused_by_name(tmp_path: Path) -> None:
+    shard = seal(tmp_path, sample_shard(FLOATS))
+    with pytest.raises(BadShard, match=r"masks of 1 words: some-game has .* and 2 now"):
+        read(tmp_path, shard, layout=WIDE_MASK)
+
+
+def test_a_condition_means_the_shards_own_column(tmp_path: Path) -> None:
+    chunks = sample_shard(VECTOR)
+    shard = seal(tmp_path, chunks)
+    assert len(read(tmp_path, shard, where="action IS NULL", layout=VECTOR)) == 320
+    kept = read(tmp_path, shard, where="action_vector[1] > 0", layout=VECTOR)
+    assert len(kept) == sum(int((item.columns.action.view("<f4")[:, 0] > 0).sum()) for item in chunks)
