@@ -102,6 +102,8 @@ class Oracle:
         game = self.games.get(env_id)
         if game is None:
             return None, {MISSING}
+        if len(build_id) > limits.MAX_NAME:
+            return None, {INVALID}
         if build_id not in ("", game.spec.build_id):
             return None, {PRECONDITION}
         return game, set()

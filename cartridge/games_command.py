@@ -7,6 +7,7 @@ Invariant: bad input is one line and exit code 2; a game that breaks the contrac
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import math
 import sys
@@ -50,6 +51,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=[],
         metavar="HEX",
         help="a reset hint that it should understand; repeatable",
+    )
+    check.add_argument(
+        "--older",
+        action="append",
+        default=[],
+        metavar="ENCODING=HEX",
+        help="a state of an older encoding that it must take; repeatable",
+    )
+    check.add_argument(
+        "--reference",
+        metavar="MODULE:FUNCTION",
+        help="its rules in plain Python, as docs/add-a-game.md has them; steps are compared with it",
     )
 
 
@@ -259,7 +272,11 @@ def _check(parsed: argparse.Namespace, settings: Settings) -> int:
             f"--rows {parsed.rows} --steps {parsed.steps} --seed {parsed.seed}: give at least 2, 1 and 0"
         )
     hints = tuple(_bytes(hint) for hint in parsed.hint)
-    trial = Trial(game, parsed.seed, parsed.rows, parsed.steps, hints=hints, processes=2)
+    older = tuple(
+        (name, _bytes(state, "--older")) for name, _, state in (row.partition("=") for row in parsed.older)
+    )
+    reference = None if parsed.reference is None else _function(parsed.reference)
+    trial = Trial(game, parsed.seed, parsed.rows, parsed.steps, reference, hints, 2, older)
     _say(f"{game.spec.env_id}, build {game.spec.build_id}, seed {parsed.seed}")
     _say(f"{'CHECK':{_CHECK_WIDTH}}{'LOOKED AT':>{_TIMES_WIDTH}}  NOTE")
     done = run_checks(trial)
@@ -298,11 +315,22 @@ def start(game: Game, seed: int, hint: str) -> Positions:
         raise UsageError(f"--hint {hint}: {error}") from error
 
 
-def _bytes(hint: str) -> bytes:
+def _bytes(digits: str, option: str = "--hint") -> bytes:
     try:
-        return bytes.fromhex(hint)
+        return bytes.fromhex(digits)
     except ValueError as error:
-        raise UsageError(f"--hint {hint!r}: give bytes in hexadecimal digits, such as 0505") from error
+        raise UsageError(f"{option} {digits!r}: give bytes in hexadecimal digits, such as 0505") from error
+
+
+def _function(place: str) -> Any:
+    """A function by its module and name. Raises UsageError when there is none."""
+    module, _, name = place.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(
+            f"--reference {place}: {error}; give MODULE:FUNCTION, the module on PYTHONPATH"
+        ) from error
 
 
 def actions_text(spec: GameSpec) -> str:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from cartridge import logs
 from engine import limits
 from engine.admission import CallPool
 from engine.errors import RETRY_AFTER, Refusal, WireError
@@ -27,6 +28,8 @@ REFUSALS = (Refusal, WireError, GameError)
 CONTROL_THREADS = 2
 # Trailing metadata has room for some kilobytes only, and a game may show a whole state.
 _MOST_TEXT = 1000
+
+_log = logs.get("engine.calls")
 
 _Request = TypeVar("_Request", bound=Message)
 
@@ -125,6 +128,10 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
                     answer = work(request)
                 except REFUSALS as error:
                     self._refuse(call, error, context)
+                except Exception as error:
+                    _log.exception("call_failed", call=call)
+                    what = f"{type(error).__name__}: {error}; report this"
+                    self._refuse(call, Refusal(grpc.StatusCode.INTERNAL, what), context)
                 done.inc()
                 return answer
 

@@ -35,7 +35,8 @@ class Catalog:
 
     Args:
         metrics: of the engine.
-        on_change: called with env_id and whether the game is offered, each time that this changes.
+        on_change: called with env_id and whether the game is offered, each time that this changes, in order and under
+            the catalog's lock: it may not ask the catalog.
     """
 
     def __init__(self, metrics: EngineMetrics, on_change: Callable[[str, bool], None] | None = None) -> None:
@@ -58,10 +59,16 @@ class Catalog:
         """The game of that id.
 
         Raises:
-            Refusal: INVALID_ARGUMENT for no name or one over the limit, NOT_FOUND for one that is not there,
+            Refusal: INVALID_ARGUMENT for no name, or one or a build over the limit, NOT_FOUND for one that is not there,
                 FAILED_PRECONDITION for the build, a broken plugin or a poisoned game.
         """
         game = self.find(engine_id.env_id)
+        if len(engine_id.build_id) > limits.MAX_NAME:
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"id.build_id = {_short(engine_id.build_id)}: {len(engine_id.build_id)} characters is over the limit of "
+                f"{limits.MAX_NAME}",
+            )
         if engine_id.build_id not in ("", game.spec.build_id):
             raise Refusal(
                 grpc.StatusCode.FAILED_PRECONDITION,
@@ -139,21 +146,22 @@ class Catalog:
         with self._lock:
             first = env_id not in self._poisoned
             reason = self._poisoned.setdefault(env_id, f"{type(error).__name__}: {what}, in {call}")
+            if first:  # under the lock, so that the last to change is the last to tell
+                self._metrics.poisoned.labels(env_id).set(1)
+                self._metrics.poisonings.labels(env_id).inc()
+                self._tell(env_id, offered=False)
         _log.error("game_poisoned", game=env_id, call=call, exc_info=True)
-        if first:
-            self._metrics.poisoned.labels(env_id).set(1)
-            self._metrics.poisonings.labels(env_id).inc()
-            self._tell(env_id, offered=False)
         return _refusal(env_id, reason)
 
     def restore(self, env_id: str) -> str:
         """Offer a poisoned game again. Returns why it was refused, empty if it was not."""
         with self._lock:
             reason = self._poisoned.pop(env_id, "")
-        self._metrics.poisoned.labels(env_id).set(0)
+            self._metrics.poisoned.labels(env_id).set(0)
+            if reason:
+                self._metrics.restores.labels(env_id).inc()
+                self._tell(env_id, offered=True)
         if reason:
-            self._metrics.restores.labels(env_id).inc()
-            self._tell(env_id, offered=True)
             _log.info("game_restored", game=env_id, reason=reason)
         return reason
 

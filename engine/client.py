@@ -261,13 +261,14 @@ class EngineClient:
     ) -> _Response:
         return kind.FromString(self._call_bytes(f"{service}/{method}", request.SerializeToString()))
 
-    def _call_bytes(self, path: str, request: bytes) -> bytes:
+    def _call_bytes(self, path: str, request: bytes, timeout_s: float | None = None) -> bytes:
         """The encoded answer to a call; `path` is Service/Method."""
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
         call = self._callables.get(path)
         if call is None:
             call = self._callables[path] = self._channel.unary_unary(_PATH + path, None, None)
         try:
-            answer: bytes = call(request, timeout=self.timeout_s, wait_for_ready=True)
+            answer: bytes = call(request, timeout=timeout_s, wait_for_ready=True)
         except grpc.RpcError as error:
-            raise from_rpc(error, address=self.address, timeout_s=self.timeout_s) from error
+            raise from_rpc(error, address=self.address, timeout_s=timeout_s) from error
         return answer

@@ -6,7 +6,10 @@ Invariant: nothing is played and nothing is kept; every size is checked before a
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
+import numpy as np
 
 from engine import limits
 from engine.admission import Rows
@@ -46,7 +49,7 @@ class Inspection:
         )
         with self._catalog.guard(game, "Render"):
             plan = game.plan(request.state, spec)
-        image = svg(plan).encode() if request.format == pb.RENDER_FORMAT_SVG else png(plan)
+            image = svg(plan).encode() if request.format == pb.RENDER_FORMAT_SVG else png(plan)
         return pb.RenderResponse(image=image)
 
     def upgrade_states(self, request: pb.UpgradeStatesRequest) -> pb.UpgradeStatesResponse:
@@ -69,6 +72,7 @@ class Inspection:
         try:
             with self._catalog.guard(game, "UpgradeStates"):
                 upgraded = game.upgrade_states(request.encoding, states)
+                _check_rows("upgrade_states", upgraded, np.uint8, (count, game.spec.state_bytes))
         finally:
             self._rows.give(count)
         return pb.UpgradeStatesResponse(count=count, states=upgraded.tobytes())
@@ -90,6 +94,14 @@ class Inspection:
         try:
             with self._catalog.guard(game, "Visibility"):
                 seen = game.visible(states, cells)
+                _check_rows("visible", seen, np.uint64, (count, -(-height * width // 64)))
         finally:
             self._rows.give(count)
         return pb.VisibilityResponse(count=count, visible=seen.tobytes(), height=height, width=width)
+
+
+def _check_rows(method: str, rows: Any, kind: type[np.generic], shape: tuple[int, int]) -> None:
+    """Raises TypeError where a game's method gave something else than it must."""
+    got = (getattr(rows, "dtype", type(rows).__name__), getattr(rows, "shape", ()))
+    if got != (np.dtype(kind), shape):
+        raise TypeError(f"{method} gave {got[0]}{got[1]}, not {np.dtype(kind)}{shape}")

@@ -23,6 +23,9 @@ IDLE_TIMEOUT_MS = 300_000  # of a session whose client asks for none
 MIN_IDLE_TIMEOUT_MS = 1000
 MAX_IDLE_TIMEOUT_MS = 3_600_000
 MAX_NAME = 128  # characters of an env_id or build_id
+ID_BYTES = 1024 + 64  # of an encoded EngineId: two names of MAX_NAME characters of 4 bytes, and their heads
+MAX_FIELDS = 4096  # of one batch; what is not known is passed over, and takes time
+MAX_STREAM_FIELDS = 131_072  # of one message of a stream, whose batches take two each
 STREAM_FLUSH_BYTES = 2**20  # answers of a stream are gathered into messages of about this size
 
 # For both sides of a channel. Without so_reuseport=0 two engines would share a port without a word.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from engine import wire
 from engine.errors import WireError
+from engine.limits import ID_BYTES
 from games.batch import U8, U64, check_column
 from games.spec import GameSpec
 
@@ -54,6 +55,9 @@ class StepRequest:
             elif number == _RESET_SEEDS:
                 request.reset_seeds = first, last
             elif number == _ID:
+                size = len(request.engine_id) + last - first
+                if size > ID_BYTES:
+                    raise WireError(f"id: {size} bytes is over the limit of {ID_BYTES}; give it once")
                 request.engine_id += message[first:last]  # a message that comes twice is merged
             elif number == _RESET_HINT:
                 request.reset_hint = message[first:last]

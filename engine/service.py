@@ -133,13 +133,14 @@ class EngineService:
         with self.catalog.guard(game, "Step"), self._metrics.latency.labels(spec.env_id, "unary").time():
             mover = 0 if spec.agents else int(game.observe(state).players[0])
             outcome = game.step(state, action)
+            rewards = _all_rewards(spec, mover, outcome.rewards)
+            reward = rewards[mover]  # a mover who is not there is the game's fault
         self._metrics.steps.labels(spec.env_id).inc()
-        rewards = _all_rewards(spec, mover, outcome.rewards)
         truncated = bool(outcome.truncated[0])
         return pb.StepResponse(
             next_state=outcome.positions.states.tobytes(),
             obs=outcome.positions.obs.tobytes(),
-            reward=rewards[mover],
+            reward=reward,
             done=bool(outcome.terminated[0]) or truncated,
             info=int(outcome.info[0]),
             legal_mask=outcome.positions.legal_masks.tobytes(),
@@ -196,6 +197,9 @@ class EngineService:
                     text = f"sequence {request.sequence}: {error}"
                     after_s = error.retry_after_s if isinstance(error, Refusal) else None
                     raise Refusal(status_of(error), text, retry_after_s=after_s) from error
+                if parts and size + len(answer) > limits.MESSAGE_BYTES:
+                    yield b"".join(parts)
+                    parts, size = [], 0
                 parts.append(answer)
                 size += len(answer)
                 if size >= limits.STREAM_FLUSH_BYTES:

@@ -19,15 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import wire
-from engine.errors import EngineError, EngineRefused, WireError
+from engine.errors import EngineError, EngineRefused, EngineUnavailable, WireError
 from engine.request import check_step
 from engine.response import ReplyReader, StepReply, read_start
 from engine.stubs import engine_pb2 as pb
 from games.batch import U64, Positions, check_column
 from games.spec import GameSpec
 
-# An encoded request to Service/Method, and its encoded answer.
-Call = Callable[[str, bytes], bytes]
+# An encoded request to Service/Method and the seconds it may take, None for the client's own; its encoded answer.
+Call = Callable[[str, bytes, float | None], bytes]
+_CLOSE_S = 1.0  # for closing at an engine that did not answer in time
 
 
 class Session:
@@ -49,7 +50,7 @@ class Session:
         self._reader = ReplyReader(spec)
         self._steps = 0
         self._states = self.start.states
-        self._answered = True  # the last call
+        self._lost: grpc.StatusCode | None = None  # why the last step has no answer
 
     @classmethod
     def opened(
@@ -79,7 +80,7 @@ class Session:
             request.count, request.seeds = len(seeds), seeds.tobytes()
         if states is not None:
             request.count, request.states = len(states), states.tobytes()
-        answer = call("Sessions/OpenSession", request.SerializeToString())
+        answer = call("Sessions/OpenSession", request.SerializeToString(), None)
         return cls(spec, call, pb.OpenSessionResponse.FromString(answer))
 
     @property
@@ -110,9 +111,15 @@ class Session:
             reset_seeds=b"" if reset_seeds is None else reset_seeds.tobytes(),
             reset_hint=reset_hint,
         )
-        self._answered = False
-        answer = self._call("Sessions/StepSession", request.SerializeToString())
-        self._answered = True
+        try:
+            answer = self._call("Sessions/StepSession", request.SerializeToString(), None)
+        except EngineUnavailable as error:
+            self._lost = error.status
+            raise
+        except EngineRefused:
+            self._lost = None
+            raise
+        self._lost = None
         try:
             ((start, stop),) = wire.stream_batches(answer)  # framed as a stream's message of one batch
             reply = self._reader.read(answer, start, stop)
@@ -124,11 +131,12 @@ class Session:
 
     def close(self) -> None:
         """Close the session; one that is gone already needs no closing, and one whose engine is gone gets none."""
-        if not self._answered:
+        late = self._lost is grpc.StatusCode.DEADLINE_EXCEEDED  # it may be there, and hold the session
+        if self._lost is not None and not late:
             return
         with suppress(EngineError):
             request = pb.CloseSessionRequest(session_id=self.session_id)
-            self._call("Sessions/CloseSession", request.SerializeToString())
+            self._call("Sessions/CloseSession", request.SerializeToString(), _CLOSE_S if late else None)
 
     def __enter__(self) -> Session:
         return self

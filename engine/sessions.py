@@ -165,8 +165,8 @@ class Sessions:
             sessions = list(self._open.values())
         for session in sessions:
             if self._is_idle(session) and session.lock.acquire(blocking=False):
-                try:  # one that is stepping is not idle
-                    if self._close(session):
+                try:  # one that is stepping is not idle, nor is one that was used since the look above
+                    if self._is_idle(session) and self._close(session):
                         self._metrics.sessions_expired.inc()
                         _log.info(
                             "session_expired", game=session.game.spec.env_id, idle_s=session.idle_timeout_s

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.errors import WireError
+from engine.limits import MAX_FIELDS, MAX_STREAM_FIELDS
 
 ALIGNMENT = 8
 LENGTH_BYTES = 4
@@ -25,18 +26,30 @@ _MAX_FIELD = 2**29 - 1
 _VALUE = -1
 
 
-def fields(message: bytes, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+def fields(
+    message: bytes, start: int, stop: int, *, most: int = MAX_FIELDS
+) -> Iterator[tuple[int, int, int]]:
     """Fields of the message in message[start:stop], in the order of the wire.
+
+    Args:
+        message: what holds them.
+        start: where they begin.
+        stop: where they end.
+        most: fields that there may be, known or not.
 
     Yields:
         (number, value, -1) for a number, (number, from, to) for bytes or a nested message. Fixed-width fields, which
         no batch message has, are passed over.
 
     Raises:
-        WireError: cut short, or not protobuf.
+        WireError: cut short, not protobuf, or more than `most` fields.
     """
     at = start
+    left = most
     while at < stop:
+        left -= 1
+        if left < 0:
+            raise WireError(f"message: has more than {most} fields; send fewer")
         key = message[at]
         at += 1
         if key >= 0x80:
@@ -126,7 +139,7 @@ def stream_head(content_bytes: int) -> bytes:
 
 def stream_batches(message: bytes) -> Iterator[tuple[int, int]]:
     """Where the batches of a StepStreamRequest or StepStreamResponse lie in it. Raises WireError."""
-    for number, start, stop in fields(message, 0, len(message)):
+    for number, start, stop in fields(message, 0, len(message), most=MAX_STREAM_FIELDS):
         if number == _BATCHES_FIELD:
             if stop == _VALUE:
                 raise WireError(f"batches = {start}: is a number; send a StepStreamRequest")

@@ -11,17 +11,15 @@ A package offers a game by an entry point of group `cartridge.games` whose name 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 
 from games.contract import Game
-from games.spec import GameSpec
+from games.spec import ENV_ID, ENV_ID_RULE, GameSpec
 
 GROUP = "cartridge.games"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _MOST_REASON = 300  # characters of what a plugin raised
 
 
@@ -56,8 +54,8 @@ def discover(taken: Collection[str]) -> Plugins:
 
 def _refusal(point: EntryPoint, taken: Collection[str]) -> str:
     """Why an entry point is not even loaded, or nothing."""
-    if _NAME.fullmatch(point.name) is None:
-        return "its name is not one of letters, digits, '.', '_' and '-'; choose another"
+    if ENV_ID.fullmatch(point.name) is None:
+        return f"its name {point.name!r} fits no run: {ENV_ID_RULE}"
     if point.name in taken:
         return f"{point.name!r} is another game's name; choose another"
     return ""

@@ -7,12 +7,16 @@ Invariant: a spec that exists is possible; sizes, encodings and action space nev
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
 from games import encodings
 from games.errors import BadSpec
 
+# What fits wherever a game's name goes; a run's own name is the game's, a date and a time, and has 63 at most.
+ENV_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+ENV_ID_RULE = "use letters, digits, - and _, a letter or digit first, 40 at most"
 MASK_BITS = 64  # legal masks are little-endian u64 words: bit (a % 64) of word a // 64 is action a
 
 
@@ -65,7 +69,7 @@ class Box:
                 f"Box.shape = {self.shape}: low has {len(self.low)} and high {len(self.high)} of {size} values"
             )
         if not all(low <= high for low, high in zip(self.low, self.high, strict=True)):  # NaN too
-            raise BadSpec(f"Box.low = {self.low}: not below Box.high = {self.high}")
+            raise BadSpec(f"Box.low = {self.low}: NaN, or above Box.high = {self.high}")
 
 
 ActionSpace = Discrete | MultiDiscrete | Box
@@ -149,7 +153,8 @@ class GameSpec:
         action_bytes: A, size of an action row.
         obs_shape: shape of one observation of f32; its product is O.
         zero_sum: the players' rewards of each step sum to zero (the ones that do not move get the negative).
-        perfect_information: the observation determines the state.
+        perfect_information: positions with equal observations have equal legal actions and movers and, but for chance
+            and the horizon, equal consequences.
         stochastic: the same action in the same position may have different outcomes under different seeds.
         hint: what a reset hint may be, in a line for people; empty if the game takes none.
         decodes: older state encodings that `Game.upgrade_states` still understands.

@@ -26,8 +26,14 @@ _FOLDER = Path(__file__).resolve().parent
 
 
 def is_warm(names: Sequence[str]) -> bool:
-    """Whether `warm` has been through with these games since the sources last changed."""
-    return _stamp(names).exists()
+    """Whether `warm` has been through with these games since the sources last changed, and the cache is there still."""
+    stamp = _stamp(names)
+    try:
+        digest, *indexes = stamp.read_text().splitlines()
+    except (OSError, ValueError):  # none, or an empty one
+        return False
+    there = bool(indexes) and all((_cache() / index).is_file() for index in indexes)
+    return there and digest == _digest()
 
 
 def warm(names: Sequence[str], *, say: Callable[[str, int, int], None] = lambda *_: None) -> None:
@@ -42,13 +48,15 @@ def warm(names: Sequence[str], *, say: Callable[[str, int, int], None] = lambda 
     """
     if is_warm(names):
         return
+    digest = _digest()  # of before: sources that change meanwhile are compiled again
     for done, name in enumerate(_compiled(names), start=1):
         say(name, done, len(names))
     stamp = _stamp(names)
     # In a checkout that may not be written to numba keeps its cache elsewhere, and the next call looks again.
     with suppress(OSError):
         stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.touch()
+        indexes = sorted(str(path.relative_to(_cache())) for path in _cache().rglob("*.nbi"))
+        stamp.write_text("".join(f"{line}\n" for line in (digest, *indexes)))
 
 
 def _compiled(names: Sequence[str]) -> Iterator[str]:
@@ -66,15 +74,30 @@ def _warm_one(name: str) -> str:
 
 
 def _stamp(names: Sequence[str]) -> Path:
-    """A file that stands for the sources of all kernels of these games; it lies where numba keeps them."""
+    """The one file, however often they change, that says of what these games' kernels were last compiled, and which
+    index files numba then had."""
+    folder = _cache() / "__pycache__" if _cache() == _FOLDER else _cache()
+    return folder / f"warm-{hashlib.sha256(repr(sorted(names)).encode()).hexdigest()[:16]}"
+
+
+def _cache() -> Path:
+    """The folder in and below which numba keeps kernels of games, in a checkout that may be written to."""
     import numba
 
-    digest = hashlib.sha256(repr((sorted(names), sys.version, numba.__version__)).encode())
+    chosen: str = vars(numba.config)["CACHE_DIR"]  # which numba reads from the environment
+    return Path(chosen or _FOLDER)
+
+
+def _digest() -> str:
+    """Of the sources of all kernels, and of what makes machine code of them."""
+    import numba
+    from llvmlite import binding
+
+    made_by = (sys.version, numba.__version__, binding.get_host_cpu_name())
+    digest = hashlib.sha256(repr(made_by).encode())
     for path in sorted(_FOLDER.rglob("*.py")):
         digest.update(path.read_bytes())
-    cache: str = vars(numba.config)["CACHE_DIR"]  # which numba reads from the environment
-    folder = Path(cache or _FOLDER / "__pycache__")
-    return folder / f"warm-{digest.hexdigest()[:16]}"
+    return digest.hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:

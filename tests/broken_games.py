@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from games.arena.game import Arena
 from games.batch import Outcomes, Positions
 from games.contract import Game
-from games.errors import BadBatch, IllegalAction
+from games.errors import BadBatch, BadState, IllegalAction
 from games.tictactoe.game import TicTacToe
 from sound_games import Drift, Walkers
 
@@ -119,6 +120,13 @@ class Blindfold(Tampered):
 
     def tamper(self, out: Positions) -> None:
         out.obs[:, :27] = 0
+
+
+@broken("says perfect information, and one observation has two legal masks")
+class Clairvoyant(Arena):
+    """No agent sees the whole arena, and the spec says that each does."""
+
+    spec = replace(Arena().spec, perfect_information=True)
 
 
 @broken("an episode is longer than max_horizon = 3")
@@ -327,6 +335,30 @@ class Forgetful(Walkers):
         raise BadBatch(f"states: {states.shape[1]} bytes are not {encoding}")
 
 
+class Heir(Walkers):
+    """Understands an older encoding, which has no steps."""
+
+    spec = replace(LANES, decodes=("state:older:v1",))
+
+
+@broken("says that it decodes 'state:older:v1', and takes none of .* rows; give one that it must take")
+class Snob(Heir):
+    """The spec names an older encoding of which no state is ever good enough."""
+
+    def _upgrade_states(self, encoding: str, states: U8) -> U8:
+        raise BadState(0, states[0].tobytes(), f"is too old for {encoding}")
+
+
+@broken("makes one state of .* different ones of 'state:older:v1'")
+class Leveller(Heir):
+    """Whatever an older state was, it becomes the same."""
+
+    def _upgrade_states(self, encoding: str, states: U8) -> U8:
+        upgraded = super()._upgrade_states(encoding, states)
+        upgraded[:] = 5, 0, 4, 0
+        return upgraded
+
+
 @broken("NotImplementedError")
 class Promising(TicTacToe):
     """The spec names an older encoding, and there is no decoder."""
@@ -342,6 +374,13 @@ class Mirror(Walkers):
         seen = super()._visible(states, cells)
         seen[cells == 8] |= np.uint64(1)
         return seen
+
+
+@broken("env_id 'tic.tac.toe': use letters, digits, - and _, a letter or digit first, 40 at most")
+class Dotted(TicTacToe):
+    """The game's name fits no run's name."""
+
+    spec = replace(TICTACTOE, env_id="tic.tac.toe")
 
 
 @broken("build_id 'one two'")

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cartridge.stack import docker
 from cartridge.stack.minio import Credentials
@@ -20,6 +21,10 @@ from cartridge.stack.server import Server
 from cartridge.stack.servers import Servers, native_servers
 
 _DOCKER_TIMEOUT_S = 180.0
+
+# How long an example takes says nothing on a machine that others load, or that loads a kernel with the first one.
+settings.register_profile("cartridge", deadline=None)
+settings.load_profile("cartridge")
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,8 @@ class GameEnv(gymnasium.Env[Obs, Any]):
     """One game from one seat. Observations are f32 of the spec's shape, as seen by the player to move.
 
     `info["action_mask"]`, int8[n], is there where actions are Discrete; the last info of an episode also has
-    `illegal_action`, whether that ended it. An action outside the action space raises. Options of `reset`: `hint`,
+    `illegal_action`, whether that ended it, and a mask of zeros. An action outside the action space raises, but for
+    continuous ones: these are clipped to it, and NaN raises. Options of `reset`: `hint`,
     bytes or text, is the reset hint from now on; others are passed over.
 
     Args:
@@ -81,12 +82,12 @@ class GameEnv(gymnasium.Env[Obs, Any]):
 
     @property
     def state(self) -> bytes:
-        """The position's state bytes, the whole of it."""
+        """The position's state bytes, the whole of it; before the first reset it raises ResetNeeded."""
         return bytes(self._episodes.positions.states[0])
 
     @property
     def player(self) -> int:
-        """The player that the agent is in this episode."""
+        """The player that the agent is in this episode; before the first reset it raises ResetNeeded."""
         return int(self._episodes.players[0])
 
     def reset(
@@ -100,7 +101,7 @@ class GameEnv(gymnasium.Env[Obs, Any]):
         super().reset(seed=seed)
         seeds = None
         if seed is not None:
-            seeds = seeds_of(seed, 1)
+            seeds, _ = seeds_of(seed, 1)
         elif not self._seeded:
             seeds = fresh_seeds(self.np_random, 1)
         hint = (options or {}).get("hint")

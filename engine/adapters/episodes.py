@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 
 from engine.adapters.seat import ILLEGAL_REWARD, Seat, check_seat, random_opponent
@@ -24,6 +25,7 @@ from engine.adapters.spaces import ActionCoder, illegal_rows, masked_actions
 from engine.response import StepReply
 from games.batch import Positions, unpack_masks
 from games.errors import BadState, IllegalAction, NotOffered
+from games.spec import GameSpec
 
 U8 = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.intp]
@@ -109,8 +111,9 @@ class Episodes:
         self._calm = np.zeros(rows, np.bool_)
         self._no_rows = np.empty(0, np.intp)
         self._nothing = Positions.empty(spec, 0)
+        self._begun = False
         self._table = _Table(
-            positions=Positions.empty(spec, rows),
+            positions=_blank(spec, rows),
             players=np.zeros(rows, np.uint8),
             over=np.ones(rows, np.bool_),
             streams=Streams(np.zeros(rows, np.uint64)),
@@ -118,18 +121,26 @@ class Episodes:
 
     @property
     def positions(self) -> Positions:
-        """Where the N rows stand; valid until the next step, and not to be written to."""
+        """Where the N rows stand; valid until the next step, and not to be written to. Rows that have not begun yet,
+        of which only a reset of some rows leaves any, are zeros.
+
+        Raises:
+            ResetNeeded: no row has begun.
+        """
+        self._check_begun()
         return self._table.positions
 
     @property
     def players(self) -> U8:
-        """The seat's player in each row's episode, u8[N]."""
+        """The seat's player in each row's episode, u8[N]; raises as `positions`."""
+        self._check_begun()
         return self._table.players
 
     def restart(
         self,
         rows: Rows | None = None,
         *,
+        anew: Rows | None = None,
         seeds: npt.NDArray[np.uint64] | None = None,
         hint: bytes | None = None,
     ) -> None:
@@ -137,7 +148,8 @@ class Episodes:
 
         Args:
             rows: the rows to begin in, ascending; None: all.
-            seeds: u64[len(rows)], the rows' streams begin anew with them; None: they go on.
+            anew: the rows whose streams begin anew; None: `rows`.
+            seeds: u64[len(anew)], what those streams begin with; None: all streams go on.
             hint: the reset hint from now on; None: as before.
 
         Raises:
@@ -147,9 +159,9 @@ class Episodes:
         seat = self.seat if hint is None else replace(self.seat, hint=hint)
         table = self._table.copy()
         if seeds is not None:
-            table.streams.reseed(rows, seeds)
+            table.streams.reseed(rows if anew is None else anew, seeds)
         self._begin(table, rows, seat)
-        self._table, self.seat = table, seat
+        self._table, self.seat, self._begun = table, seat, True
 
     def step(self, actions: Any) -> Steps:
         """One action of the seat's player in every row.
@@ -172,6 +184,10 @@ class Episodes:
         if waiting or illegal is not self._calm or self.spec.players > 1:
             return self._step_in_turn(encoded, illegal)
         return self._step_at_once(encoded)
+
+    def _check_begun(self) -> None:
+        if not self._begun:
+            raise ResetNeeded(f"env_id {self.spec.env_id!r}: no episode has begun; reset first")
 
     def _illegal(self, encoded: U8) -> Flags:
         """Rows that go on with an action that their mask forbids; `self._calm` itself if none does."""
@@ -219,6 +235,7 @@ class Episodes:
             self._answer(table, rows, tally)
         tally.rewards[illegal] = ILLEGAL_REWARD
         tally.terminated[illegal] = True
+        table.positions.legal_masks[illegal] = 0  # the game would go on, the episode does not
         ended = np.flatnonzero(tally.ended)
         final = _take(table.positions, ended)
         if self._mode is AutoresetMode.SAME_STEP:
@@ -271,6 +288,13 @@ class Episodes:
         reply = self._source.step(table.positions.states[rows], encoded)
         _put(table.positions, rows, reply.positions)
         return reply
+
+
+def _blank(spec: GameSpec, rows: int) -> Positions:
+    positions = Positions.empty(spec, rows)
+    for column in (positions.states, positions.obs, positions.legal_masks, positions.players):
+        column[:] = 0
+    return positions
 
 
 def _take(positions: Positions, rows: Rows) -> Positions:

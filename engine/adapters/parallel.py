@@ -105,14 +105,12 @@ class GameParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo tells no
         """One action of every agent.
 
         Raises:
-            BadState: the episode has ended; reset first.
+            BadState: the episode has ended; reset first. ResetNeeded: none has begun.
             ValueError: an agent is missing, or its action is no number.
             IllegalAction: an action is outside its agent's space, or forbidden and `illegal` is "raise".
         """
         if not self.agents:
-            raise BadState(
-                0, self._match.state, "its episode has ended, or none has begun; reset before the next step"
-            )
+            raise BadState(0, self._match.state, "its episode has ended; reset before the next step")
         missing = [agent for agent in self.agents if agent not in actions]
         if missing:
             raise ValueError(f"actions: none of {', '.join(missing)}; give one for every agent")
@@ -131,6 +129,8 @@ class GameParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo tells no
         seen = self._see()
         if terminated or truncated:
             self.agents = []
+            for part in seen.values():  # a forbidden action leaves the game where it was, with its masks
+                part["action_mask"][:] = 0
         return seen, rewards, dict.fromkeys(ended, terminated), dict.fromkeys(ended, truncated), infos
 
     def render(self) -> Any:

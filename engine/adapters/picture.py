@@ -12,16 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.adapters.source import Source
-from games import registry
-from games.contract import Game
-from games.render.png import png
-from games.spec import GameSpec
 
 RENDER_FPS = 4  # positions a second that a person can follow
 
 
 class Picture:
-    """One render mode of one game. Engines give text; pixels are drawn here, by this process's game of the same build.
+    """One render mode of one game. Where the game is an engine's, the engine draws it.
 
     Args:
         source: of the game.
@@ -34,8 +30,7 @@ class Picture:
     def __init__(self, source: Source, mode: str | None) -> None:
         self.mode = mode
         self._source = source
-        self._game = _game_of(source.spec)
-        self.modes = ["ansi"] if self._game is None else ["ansi", "rgb_array"]
+        self.modes = ["ansi", "rgb_array"]
         if mode is not None and mode not in self.modes:
             raise ValueError(
                 f"render_mode = {mode!r}: {source.spec.env_id} has {', '.join(self.modes)}; or leave it out"
@@ -45,17 +40,9 @@ class Picture:
         """One state of S bytes as text, or as u8[height, width, 3]; None without a mode."""
         if self.mode is None:
             return None
-        if self.mode == "ansi" or self._game is None:
+        if self.mode == "ansi":
             return self._source.render(state)
         from PIL import Image
 
-        with Image.open(io.BytesIO(png(self._game.plan(state)))) as picture:
+        with Image.open(io.BytesIO(self._source.picture(state))) as picture:
             return np.array(picture.convert("RGB"))
-
-
-def _game_of(spec: GameSpec) -> Game | None:
-    """This process's game of that name and build, None if there is none."""
-    if spec.env_id not in registry.names():
-        return None
-    game = registry.get(spec.env_id)
-    return game if game.spec.build_id == spec.build_id else None

@@ -57,21 +57,26 @@ def mix(numbers: U64) -> U64:
     return numbers ^ numbers >> np.uint64(31)
 
 
-def seeds_of(seed: int | Sequence[int] | npt.NDArray[np.integer], rows: int) -> U64:
+def seeds_of(seed: int | Sequence[int | None] | npt.NDArray[np.integer], rows: int) -> tuple[U64, Rows]:
     """A seed a row: of a number, it and the ones that follow; of a sequence, its own. Taken modulo 2**64.
+
+    Returns:
+        u64[rows], and the rows that have a seed, ascending; those of which the sequence says None have 0.
 
     Raises:
         ValueError: the sequence is of another length, or a seed is negative.
     """
     if isinstance(seed, Sequence | np.ndarray):
-        several = [operator.index(value) for value in seed]
+        several = [None if value is None else operator.index(value) for value in seed]
     else:
         several = [operator.index(seed) + row for row in range(rows)]
     if len(several) != rows:
         raise ValueError(f"seed: a list of {len(several)}; give one number, or one for each of {rows} rows")
-    if min(several, default=0) < 0:
-        raise ValueError(f"seed = {min(several)}: give 0 or more")
-    return np.array([value & _MASK for value in several], np.uint64)
+    least = min((value for value in several if value is not None), default=0)
+    if least < 0:
+        raise ValueError(f"seed = {least}: give 0 or more")
+    given = np.array([row for row, value in enumerate(several) if value is not None], np.intp)
+    return np.array([(value or 0) & _MASK for value in several], np.uint64), given
 
 
 def fresh_seeds(generator: np.random.Generator, rows: int) -> U64:

@@ -25,6 +25,7 @@ from engine.response import StepReply
 from games import registry
 from games.batch import U64, Outcomes, Positions, check_column
 from games.contract import Game
+from games.render.png import png
 from games.spec import GameSpec
 
 U8 = npt.NDArray[np.uint8]
@@ -50,6 +51,9 @@ class Source(Protocol):
 
     def render(self, state: bytes) -> str:
         """One state of S bytes in text."""
+
+    def picture(self, state: bytes) -> bytes:
+        """One state of S bytes as a PNG file."""
 
     def close(self) -> None:
         """Let go of what this source holds; it may be called twice."""
@@ -122,6 +126,10 @@ class LocalSource(_Closing):
         """One state in text."""
         return self._game.render_text(state)
 
+    def picture(self, state: bytes) -> bytes:
+        """One state as a PNG file."""
+        return png(self._game.plan(state))
+
 
 class RemoteSource(_Closing):
     """A game of the engine at an address, over one connection."""
@@ -150,6 +158,10 @@ class RemoteSource(_Closing):
     def render(self, state: bytes) -> str:
         """One state in text."""
         return self._client.render(self.spec.env_id, state)
+
+    def picture(self, state: bytes) -> bytes:
+        """One state as a PNG file."""
+        return self._client.picture(self.spec.env_id, state, png=True)
 
     def close(self) -> None:
         """Close the connection."""

@@ -101,6 +101,8 @@ class ActionCoder:
         self._whole = not isinstance(self._space, Box)
         nvec = self._space.nvec if isinstance(self._space, MultiDiscrete) else ()
         self._one_number = self._space.n if isinstance(self._space, Discrete) else 0
+        if isinstance(self._space, Box):
+            self._low, self._high = np.array((self._space.low, self._space.high), np.float32)
         self._limits = np.array((self._space.n,) if isinstance(self._space, Discrete) else nvec, np.uint64)
 
     def encode(self, actions: Any, rows: int) -> U8:
@@ -115,7 +117,8 @@ class ActionCoder:
 
         Raises:
             ValueError: they are of another shape, or not numbers of that kind.
-            IllegalAction: one is outside the action space; names the first such row.
+            IllegalAction: one is outside the action space; names the first such row. Numbers of a Box are clipped
+                to it instead, as Gymnasium's Pendulum does; NaN stays, for the game to refuse.
         """
         numbers = np.asarray(actions)
         if numbers.ndim == 0 or len(numbers) != rows or numbers.size != rows * self._components:
@@ -130,7 +133,7 @@ class ActionCoder:
         if numbers.dtype.kind not in ("iu" if self._whole else "iuf"):
             raise ValueError(f"actions: {numbers.dtype}; give numbers of {self._space}")
         if not self._whole:
-            return encode_actions(self._name, numbers)
+            return encode_actions(self._name, np.clip(numbers, self._low, self._high))
         # A negative number is a large one of the other kind.
         beyond = numbers.astype(np.int64).view(np.uint64) >= self._limits
         if beyond.any():

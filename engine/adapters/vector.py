@@ -28,6 +28,7 @@ from engine.adapters.spaces import action_masks, action_space, hint_bytes, int8_
 
 Obs = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
 
 
 class GameVectorEnv(VectorEnv[Obs, Any, npt.NDArray[Any]]):
@@ -90,7 +91,7 @@ class GameVectorEnv(VectorEnv[Obs, Any, npt.NDArray[Any]]):
 
     @property
     def states(self) -> npt.NDArray[np.uint8]:
-        """The positions' state bytes, u8[N, S]; valid until the next step."""
+        """The positions' state bytes, u8[N, S]; valid until the next step. Raises ResetNeeded before the first reset."""
         return self._episodes.positions.states
 
     @property
@@ -101,14 +102,15 @@ class GameVectorEnv(VectorEnv[Obs, Any, npt.NDArray[Any]]):
     def reset(
         self,
         *,
-        seed: int | Sequence[int] | None = None,
+        seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Obs, dict[str, Any]]:
         """Begin an episode in every row.
 
         Args:
-            seed: of row 0, the next numbers are the other rows'; or one for each row; None: the streams go on.
-            options: `hint` as in `GameEnv`; `reset_mask`, bool[N]: only these rows.
+            seed: of row 0, the next numbers are the other rows'; or one for each row; None: the streams go on,
+                of a row or of all.
+            options: `hint` as in `GameEnv`; `reset_mask`, bool[N]: only these rows; the infos tell of them alone.
 
         Raises:
             ValueError: the mask or the seeds are not of N rows.
@@ -116,21 +118,17 @@ class GameVectorEnv(VectorEnv[Obs, Any, npt.NDArray[Any]]):
         """
         options = options or {}
         rows = self._rows_of(options.get("reset_mask"))
-        seeds = None
-        if seed is not None:
-            seeds = seeds_of(seed, self.num_envs)
-            super().reset(seed=int(seeds[0]))
-        elif not self._seeded:
-            seeds = fresh_seeds(self.np_random, self.num_envs)
+        anew, seeds = self._seeds(seed, rows)
         hint = options.get("hint")
         self._episodes.restart(
             rows,
-            seeds=None if seeds is None else seeds[rows],
+            anew=anew,
+            seeds=seeds,
             hint=None if hint is None else hint_bytes(hint),
         )
         self._seeded = True
         infos: dict[str, Any] = {}
-        self._add_masks(infos)
+        self._add_masks(infos, rows)
         return self._obs(), infos
 
     def step(self, actions: Any) -> tuple[Obs, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
@@ -142,7 +140,7 @@ class GameVectorEnv(VectorEnv[Obs, Any, npt.NDArray[Any]]):
         """
         steps = self._episodes.step(actions)
         infos: dict[str, Any] = {}
-        self._add_masks(infos)
+        self._add_masks(infos, None)
         if len(steps.ended):
             self._add_ended(infos, steps)
         return self._obs(), steps.rewards, steps.terminated, steps.truncated, infos
@@ -162,7 +160,24 @@ class GameVectorEnv(VectorEnv[Obs, Any, npt.NDArray[Any]]):
         del kwargs
         self._source.close()
 
-    def _rows_of(self, mask: Any) -> npt.NDArray[np.intp]:
+    def _seeds(
+        self, seed: int | Sequence[int | None] | None, rows: Rows
+    ) -> tuple[Rows, npt.NDArray[np.uint64]]:
+        """The rows whose streams begin anew, and with what. At the first reset they are all, whatever is reset:
+        a row that waits for a later one shall not have the stream of its neighbour."""
+        seeds, given = np.zeros(self.num_envs, np.uint64), np.empty(0, np.intp)
+        if seed is not None:
+            seeds, given = seeds_of(seed, self.num_envs)
+        if len(given):
+            super().reset(seed=int(seeds[given[0]]))
+        if self._seeded:
+            anew = np.intersect1d(given, rows)
+            return anew, seeds[anew]
+        fresh = fresh_seeds(self.np_random, self.num_envs)
+        fresh[given] = seeds[given]
+        return np.arange(self.num_envs), fresh
+
+    def _rows_of(self, mask: Any) -> Rows:
         if mask is None:
             return np.arange(self.num_envs)
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
@@ -173,10 +188,17 @@ class GameVectorEnv(VectorEnv[Obs, Any, npt.NDArray[Any]]):
         obs = self._episodes.positions.obs.reshape(self.observation_space.shape or ())
         return obs.copy() if self._copy else obs
 
-    def _add_masks(self, infos: dict[str, Any]) -> None:
-        if self._episodes.actions:
-            infos["action_mask"] = int8_masks(self._episodes.positions.legal_masks, self._episodes.actions)
-            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
+    def _add_masks(self, infos: dict[str, Any], rows: Rows | None) -> None:
+        """The masks of these rows, of the others zeros; None: of all."""
+        if not self._episodes.actions:
+            return
+        masks = int8_masks(self._episodes.positions.legal_masks, self._episodes.actions)
+        told = np.ones(self.num_envs, np.bool_)
+        if rows is not None and len(rows) < self.num_envs:
+            told[:] = False
+            told[rows] = True
+            masks[~told] = 0
+        infos |= {"action_mask": masks, "_action_mask": told}
 
     def _add_ended(self, infos: dict[str, Any], steps: Steps) -> None:
         """What Gymnasium wants to know of ended episodes."""

@@ -13,8 +13,8 @@ import numpy as np
 from games.checks.trial import Played, Trial, ended, play
 from games.encodings import parse
 from games.moves import random_actions
+from games.spec import ENV_ID, ENV_ID_RULE
 
-_ENV_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _BUILD_ID = re.compile(r"[!-~]{1,128}")
 _STEPS = 200  # of the play that is watched for contradictions
 
@@ -22,8 +22,8 @@ _STEPS = 200  # of the play that is watched for contradictions
 def check_spec(trial: Trial) -> tuple[int, str]:
     """Names that fit topics and files, encodings with versions, one spec at every call."""
     spec = trial.spec
-    if not _ENV_ID.fullmatch(spec.env_id):
-        trial.fail(f"env_id {spec.env_id!r}: use small letters, digits, - and _, 64 at most")
+    if not ENV_ID.fullmatch(spec.env_id):
+        trial.fail(f"env_id {spec.env_id!r}: {ENV_ID_RULE}")
     if not _BUILD_ID.fullmatch(spec.build_id):
         trial.fail(f"build_id {spec.build_id!r}: use printable ASCII without spaces, 128 characters at most")
     if spec.encoding.schema_version < 1:
@@ -42,7 +42,12 @@ def check_spec(trial: Trial) -> tuple[int, str]:
 
 
 def check_information(trial: Trial) -> tuple[int, str]:
-    """Perfect information: equal observations have equal masks and movers; without chance, equal consequences too."""
+    """Perfect information: positions with equal observations have equal legal actions and movers and, but for chance
+    and the horizon, equal consequences. Of several agents each one's own observation is looked at.
+
+    What chance and what a hidden part of the state did cannot be told apart in play: where the spec says that there is
+    chance, consequences are not compared.
+    """
     spec = trial.spec
     if not spec.perfect_information:
         return 0, "says imperfect information"
@@ -52,16 +57,20 @@ def check_information(trial: Trial) -> tuple[int, str]:
         for row in range(len(played.before)):
             _remember(trial, known, led, played, row)
     met = len(known)
-    return (
-        met,
-        "" if spec.stochastic else f"{len(led)} pairs of observation and action lead to one outcome each",
-    )
+    if spec.stochastic:
+        return met, "masks and movers only: what actions lead to was not compared, as chance plays"
+    return met, f"{len(led)} pairs of observation and action lead to one outcome each"
 
 
 def check_chance(trial: Trial) -> tuple[int, str]:
     """A game that says it is stochastic plays differently under different seeds."""
     if not trial.spec.stochastic:
-        return 0, "says that it is not stochastic"
+        seen = (
+            "see perfect information"
+            if trial.spec.perfect_information
+            else "what is hidden might be chance: not looked at"
+        )
+        return 0, f"says that it is not stochastic; {seen}"
     game, rows = trial.game, max(trial.rows, 8)
     position = game.reset(trial.seeds(rows))
     for step in range(min(trial.steps, _STEPS)):
@@ -81,20 +90,20 @@ def check_chance(trial: Trial) -> tuple[int, str]:
 def _remember(
     trial: Trial, known: dict[bytes, bytes], led: dict[bytes, bytes], played: Played, row: int
 ) -> None:
-    before, outcome = played.before, played.outcome
-    seen = before.obs[row].tobytes()
+    before, outcome, spec = played.before, played.outcome, trial.spec
+    state, action = before.states[row].tobytes().hex(), played.actions[row].tobytes()
     implied = before.legal_masks[row].tobytes() + before.players[row].tobytes()
-    if known.setdefault(seen, implied) != implied:
-        trial.fail(
-            "says perfect information, and one observation has two legal masks or movers "
-            f"(state {before.states[row].tobytes().hex()})"
-        )
-    if trial.spec.stochastic:
-        return
-    after = outcome.positions.obs[row].tobytes() + outcome.rewards[row].tobytes()
-    if led.setdefault(seen + played.actions[row].tobytes(), after) != after:
-        trial.fail(
-            "says that it is of perfect information and not stochastic, and one action at one observation leads to "
-            f"two outcomes (state {before.states[row].tobytes().hex()}, "
-            f"action {played.actions[row].tobytes().hex()})"
-        )
+    ends = outcome.rewards[row].tobytes() + outcome.terminated[row].tobytes()
+    eyes = [spec.agent_obs(agent) for agent in range(len(spec.agents))] or [slice(None)]
+    for number, eye in enumerate(eyes):
+        seen = bytes([number]) + before.obs[row, eye].tobytes()
+        if known.setdefault(seen, implied) != implied:
+            trial.fail(
+                f"says perfect information, and one observation has two legal masks or movers (state {state})"
+            )
+        after = outcome.positions.obs[row, eye].tobytes() + ends
+        if not spec.stochastic and led.setdefault(seen + action, after) != after:
+            trial.fail(
+                "says that it is of perfect information and not stochastic, and one action at one observation leads "
+                f"to two outcomes (state {state}, action {action.hex()})"
+            )

@@ -11,10 +11,19 @@ import numpy.typing as npt
 
 from games.checks.trial import Trial
 from games.encodings import decode_actions, decode_obs, encode_actions
-from games.errors import BadActionText, BadBatch, BadEncoding, BadState, IllegalAction, NotOffered
+from games.errors import (
+    BadActionText,
+    BadBatch,
+    BadEncoding,
+    BadState,
+    GameError,
+    IllegalAction,
+    NotOffered,
+)
 from games.spec import Box, Discrete, MultiDiscrete
 
 _TEXTS = 300  # actions that go through their text
+_OLDER = 64  # states that are tried as ones of an older encoding
 _CELLS = 256  # cells of a grid from which is looked
 _NO_MOVES = (
     "",
@@ -87,7 +96,7 @@ def check_observations(trial: Trial) -> tuple[int, str]:
 
 
 def check_older_states(trial: Trial) -> tuple[int, str]:
-    """Each encoding of `spec.decodes` is understood in rows of some size; no other is."""
+    """Each encoding of `spec.decodes` is understood, different rows of it as different states; no other is."""
     game, spec = trial.game, trial.spec
     states = trial.probes[0].before.states
     if game.upgrade_states(spec.encoding.state, states).tobytes() != states.tobytes():
@@ -95,10 +104,11 @@ def check_older_states(trial: Trial) -> tuple[int, str]:
     unknown = "state:of_nobody:v999"
     if verdict := trial.refuses(lambda: game.upgrade_states(unknown, states), BadEncoding):
         trial.fail(f"an upgrade of {unknown!r} {verdict}")
-    for name in spec.decodes:
-        if not any(_upgrades(trial, name, size) for size in range(1, 4 * spec.state_bytes + 65)):
-            trial.fail(f"says that it decodes {name!r}, and refuses rows of every size")
-    return len(spec.decodes), "" if spec.decodes else "names none"
+    for name, _ in trial.older:
+        if name not in spec.decodes:
+            trial.fail(f"its author gives states of {name!r}, which spec.decodes does not name")
+    tried = sum(_check_decoder(trial, name) for name in spec.decodes)
+    return tried, "" if spec.decodes else "names none"
 
 
 def check_sight(trial: Trial) -> tuple[int, str]:
@@ -150,20 +160,56 @@ def _check_no_text(trial: Trial) -> None:
         trial.fail(f"action {action.hex()} is outside the action space, and has the text {text!r}")
 
 
-def _upgrades(trial: Trial, name: str, size: int) -> bool:
-    """Whether rows of this size are understood as that older encoding."""
+def _check_decoder(trial: Trial, name: str) -> int:
+    """The rows that the author gives are taken; without them some beginning of a state that was played is."""
+    given = [np.frombuffer(row, np.uint8)[None] for encoding, row in trial.older if encoding == name]
+    for row in given:
+        if isinstance(refusal := _upgraded(trial, name, row), GameError):
+            trial.fail(
+                f"state 0x{row.tobytes().hex()} of {name!r}, which its author gives, is refused: {refusal}"
+            )
+    rows = given or _beginnings(trial, name)
+    taken = {
+        row.tobytes(): upgraded
+        for row in rows
+        if not isinstance(upgraded := _upgraded(trial, name, row), GameError)
+    }
+    if not taken:
+        trial.fail(
+            f"says that it decodes {name!r}, and takes none of {len(rows)} rows; give one that it must take (older)"
+        )
+    if len(taken) > 1 and len(set(taken.values())) == 1:
+        trial.fail(f"makes one state of {len(taken)} different ones of {name!r}")
+    return len(rows)
+
+
+def _beginnings(trial: Trial, name: str) -> list[npt.NDArray[np.uint8]]:
+    """Played states u8[1, K], cut or filled up with zeros, of every size K that the older encoding may have."""
+    most = 4 * trial.spec.state_bytes + 64
+    sizes = [
+        size
+        for size in range(1, most + 1)
+        if not isinstance(_upgraded(trial, name, np.zeros((1, size), np.uint8)), BadBatch)
+    ]
+    if not sizes:
+        trial.fail(f"says that it decodes {name!r}, and refuses rows of every size")
+    played = np.unique(np.concatenate([probe.before.states for probe in trial.probes]), axis=0)[:_OLDER]
+    filled = np.pad(played, ((0, 0), (0, most - trial.spec.state_bytes)))
+    return [row[None, :size].copy() for size in sizes for row in filled]
+
+
+def _upgraded(trial: Trial, name: str, row: npt.NDArray[np.uint8]) -> bytes | GameError:
+    """What one row of an older encoding becomes, or why it is refused."""
     try:
-        states = trial.game.upgrade_states(name, np.zeros((1, size), np.uint8))
-    except BadBatch:
-        return False
-    except BadState:
-        return True
+        states = trial.game.upgrade_states(name, row)
+    except (BadBatch, BadState) as refusal:
+        return refusal
     except Exception as crash:
         said = f"{type(crash).__name__} ({crash})"
         raise trial.finding(f"an upgrade of {name!r} raises {said}") from crash
     if states.shape != (1, trial.spec.state_bytes):
         trial.fail(f"an upgrade of {name!r} gives rows of {states.shape[1]} bytes")
-    return True
+    return states.tobytes()
 
 
 def _check_symmetry(trial: Trial, state: npt.NDArray[np.uint8], cells: int) -> int:

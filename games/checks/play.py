@@ -57,7 +57,9 @@ def check_play(trial: Trial) -> tuple[int, str]:
     note = f"{ends} of {trial.rows} episodes to their end"
     if ends < trial.rows:
         note += f", the others for {trial.steps} steps: a horizon of {trial.spec.max_horizon} was not reached"
-    return steps, note + (f"; {compared} steps equal the reference" if trial.reference else "")
+    return steps, note + (
+        f"; {compared} steps equal the reference" if trial.reference else "; no reference given"
+    )
 
 
 def check_outcome(trial: Trial, played: Played) -> None:

@@ -48,6 +48,7 @@ class Trial:
     """A game, and how much of it is played.
 
     Attributes:
+        older: states of older encodings that the game must take, each with its encoding's name.
         probes: steps of the random play that are looked at closely; filled by the check of play.
     """
 
@@ -58,6 +59,7 @@ class Trial:
     reference: Reference | None = None
     hints: tuple[bytes, ...] = ()
     processes: int = 0
+    older: tuple[tuple[str, bytes], ...] = ()
     probes: list[Played] = field(default_factory=list)
 
     def __post_init__(self) -> None:

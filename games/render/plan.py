@@ -25,6 +25,7 @@ from games.errors import BadPicture
 MOST_CELLS = 512  # a side; what is larger is not seen as a whole anyway
 MOST_COMMANDS = 100_000
 _FARTHEST = 4 * MOST_CELLS  # from the corner; adapters step along lines
+_LENGTHS = ("width", "height", "radius", "stroke_width", "size")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -226,6 +227,8 @@ def _check(command: Command) -> None:
         for number in numbers:
             if isinstance(number, int | float) and not abs(number) <= _FARTHEST:
                 raise BadPicture(f"{kind}.{field.name} = {number}: give a number up to {_FARTHEST}")
+        if field.name in _LENGTHS and value < 0:
+            raise BadPicture(f"{kind}.{field.name} = {value}: give 0 or more")
     for name in ("fill", "stroke"):
         if (colour := getattr(command, name, None)) is not None:
             _check_colour(f"{kind}.{name}", colour)

@@ -32,12 +32,13 @@ def runs_of(stack: Stack) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("chess",), "'chess': no such game; there are: tictactoe"),
+        (("chess",), "'chess': no such game; there are: 2048, arena, "),
         (("tictactoe", "--batch-size", "0"), "batch_size is 0: it must be 1 to 1,048,576"),
         (("tictactoe", "--batch-size", "many"), "--batch-size: invalid int value: 'many'"),
         (("tictactoe", "--hidden", "64,wide"), "--hidden: '64,wide' is no list of widths such as 64,64"),
         (("tictactoe", "--run", "../up"), "run is '../up': a name has letters"),
         (("tictactoe", "--stop-when", "perfect"), "stop_when is 'perfect'"),
+        (("gridworld", "--hint", "01"), "hint is '01'"),
         (("tictactoe", "--where", "reward >> >"), "where is 'reward >> >': Parser Error"),
         (("tictactoe", "--where", "nosuch = 1"), 'Referenced column "nosuch" not found'),
         ((), "the following arguments are required: game"),
@@ -77,7 +78,7 @@ def test_a_condition_that_fails_on_the_data_fails_its_run_alone(trained: Trained
     [
         (("evaluate", "nobody"), "run is 'nobody': there is no such run"),
         (("evaluate", "RUN", "--version", "9999"), "version is 9999: run RUN has 0 to "),
-        (("games", "show", "chess"), "'chess': there is none; choose one of tictactoe"),
+        (("games", "show", "chess"), "'chess': there is none; choose one of 2048, arena, "),
         (("games", "play", "tictactoe", "--against", "nobody"), "run is 'nobody': there is no such run"),
         (("games", "play", "tictactoe", "--player", "3"), "--player 3: tictactoe has players 1 to 2"),
         (("runs", "stop", "nobody"), "run is 'nobody': there is no such run"),

@@ -27,6 +27,13 @@ COVERED = {
     "./just runs start RUN": "integration/test_several_runs.py",
     "./just compose --profile services up": "unit/test_compose.py",
     "cartridge compactor --member b": "integration/test_streams_crash.py",
+    # the game of docs/add-a-game.md, which its own test installs
+    "cartridge games show nim": "unit/test_games_guide.py",
+    "cartridge games check nim --hint 05 --hint 1e": "unit/test_games_guide.py",
+    "cartridge games play nim": "unit/test_games_guide.py",
+    "cartridge train nim": "unit/test_games_guide.py",
+    # several gigabytes of other people's libraries: the peers' environment is checked without installing it
+    "./just peers bench/sb3.py": "unit/test_bench_peers.py",
     # what runs this very test, and what would run it again
     "./just test": "integration/test_docs_commands.py",
     "./just test tests/unit": "integration/test_docs_commands.py",
@@ -67,6 +74,7 @@ def test_what_is_said_to_be_covered_is_documented_and_there() -> None:
 
 @pytest.mark.parametrize("command", to_run())
 def test_a_documented_command_works(trained: Trained, command: str) -> None:
-    done = trained.stack.shell(command.replace("RUN", trained.run), typed="quit\n")
+    typed = command.replace("RUN", trained.run).replace("GAME", "tictactoe")
+    done = trained.stack.shell(typed, typed="quit\n")
     assert (done.code, done.error) == (0, ""), done
     assert done.output.strip()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.utils.env_match import check_environments_match
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -17,8 +18,11 @@ from engine.adapters.env import GameEnv
 from engine.adapters.fit import interfaces
 from engine.adapters.registration import name_of, register_gymnasium
 from engine.adapters.vector import GameVectorEnv
+from engine.client import EngineClient
+from engine.errors import EngineRefused
 from engine.server import EngineServer
 from games import registry
+from games.errors import IllegalAction
 from games.spec import Box
 
 GAMES = [name for name in registry.names() if "GameEnv" in interfaces(registry.get(name).spec)]
@@ -45,13 +49,13 @@ def address(request: pytest.FixtureRequest, server: EngineServer) -> str | None:
     return server.address if request.param == "over gRPC" else None
 
 
-def some_actions(env: GameVectorEnv, infos: dict[str, Any], generator: np.random.Generator) -> Any:
+def some_actions(env: GameVectorEnv, generator: np.random.Generator) -> Any:
     """An action a row: legal ones, and now and then one of any kind."""
     space, rows = env.single_action_space, range(env.num_envs)
-    if "action_mask" not in infos:
+    if not env._episodes.actions:
         return np.array([space.sample() for _ in rows])
     wild = generator.random(env.num_envs) < 0.03
-    masks = infos["action_mask"]
+    masks = env.action_masks().view(np.int8)
     return np.array([space.sample(None if wild[row] else masks[row]) for row in rows])
 
 
@@ -88,10 +92,11 @@ def test_rows_play_what_single_environments_play(
     rows.single_action_space.seed(3)
     wanted: Any = singles.reset(seed=11)
     seen: Any = rows.reset(seed=11)
-    ends = 0
-    for _ in range(STEPS):
+    ends, spec = 0, rows.game_spec
+    # What nothing but the horizon ends is played beyond it.
+    for _ in range(spec.max_horizon + 20 if isinstance(spec.action_space, Box) else STEPS):
         assert data_equivalence(tuple(wanted), tuple(seen), exact=True)
-        actions = some_actions(rows, seen[-1], generator)
+        actions = some_actions(rows, generator)
         wanted, seen = singles.step(actions), rows.step(actions)
         ended = seen[2] | seen[3]
         ends += int(ended.sum())
@@ -99,9 +104,7 @@ def test_rows_play_what_single_environments_play(
             assert data_equivalence(tuple(wanted), tuple(seen), exact=True)
             wanted = singles.reset(options={"reset_mask": ended})
             seen = rows.reset(options={"reset_mask": ended})
-            # Gymnasium tells the infos of the rows that are reset alone, ours of all.
-            wanted = (wanted[0], seen[1])
-    assert ends > 0 or isinstance(registry.get(env_id).spec.action_space, Box)
+    assert ends > 0
     singles.close()
     rows.close()
 
@@ -137,6 +140,67 @@ def test_rows_without_a_seed_are_all_different() -> None:
     rows = GameVectorEnv("cartpole", 64)
     assert len(np.unique(rows.reset()[0], axis=0)) == 64
     assert len(np.unique(rows.reset(seed=[5] * 64)[0], axis=0)) == 1
+    rows.close()
+
+
+def test_rows_that_wait_for_a_later_reset_are_all_different_too() -> None:
+    first = np.array([True, False, False, False])
+    for seed in (None, 5):
+        rows = GameVectorEnv("cartpole", 4, autoreset_mode="Disabled")
+        rows.reset(seed=seed, options={"reset_mask": first})
+        obs, _ = rows.reset(options={"reset_mask": ~first})
+        assert len(np.unique(obs, axis=0)) == 4
+        if seed is not None:
+            assert (obs == rows.reset(seed=seed)[0]).all()
+        rows.close()
+
+
+def test_a_row_whose_seed_is_none_goes_on() -> None:
+    """As SyncVectorEnv has it."""
+    rows = GameVectorEnv("cartpole", 4, autoreset_mode="Disabled")
+    singles = SyncVectorEnv([lambda: GameEnv("cartpole")] * 4, autoreset_mode="Disabled")
+    mask = np.array([True, True, False, True])
+    for env in (rows, singles):
+        env.reset(seed=7)
+    for seed, options in (
+        ([1, None, 2, 3], {}),
+        ([None, 4, 5, None], {"reset_mask": mask}),
+        ([None] * 4, {}),
+    ):
+        wanted: Any = singles.reset(seed=seed, options=options.copy())
+        assert data_equivalence(wanted, rows.reset(seed=seed, options=options), exact=True)
+    rows.close()
+    singles.close()
+    rows = GameVectorEnv("cartpole", 4)
+    assert len(np.unique(rows.reset(seed=[None, 3, None, 4])[0], axis=0)) == 4
+    rows.close()
+
+
+def test_torques_are_clipped_as_gymnasiums_pendulum_does(address: str | None) -> None:
+    rows = GameVectorEnv("pendulum", 4, address=address)
+    rows.reset(seed=[1] * 4)
+    obs, rewards, *_ = rows.step(np.array([[2.5], [2.0], [np.inf], [1.5]]))
+    assert (obs[[0, 2]] == obs[1]).all()
+    assert (rewards[[0, 2]] == rewards[1]).all()
+    assert (obs[3] != obs[1]).any()
+    with pytest.raises((IllegalAction, EngineRefused), match="nan"):
+        rows.step(np.array([[0], [0], [np.nan], [0]], np.float32))
+    rows.close()
+
+
+def test_nothing_is_shown_before_the_first_reset(address: str | None) -> None:
+    env = GameEnv("connect4", address=address, render_mode="ansi")
+    rows = GameVectorEnv("connect4", 2, address=address, render_mode="ansi")
+    shows: list[Callable[[], Any]] = [lambda: env.state, lambda: env.player, env.render, env.action_masks]
+    shows += [lambda: rows.states, lambda: rows.players, rows.render, rows.action_masks]
+    for show in shows:
+        with pytest.raises(ResetNeeded, match="env_id 'connect4': no episode has begun; reset first"):
+            show()
+    env.reset()
+    rows.reset()
+    for show in shows:
+        show()
+    env.close()
     rows.close()
 
 
@@ -198,12 +262,21 @@ def test_pixels_are_drawn_of_the_position(address: str | None) -> None:
     assert (shown[1] != shown[3]).any()
 
 
-def test_a_game_that_only_the_engine_has_gives_text(server: EngineServer) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "names", lambda: ())
-        with GameEnv("tictactoe", address=server.address) as env:
-            assert env.metadata["render_modes"] == ["ansi"]
-        with pytest.raises(
-            ValueError, match="render_mode = 'rgb_array': tictactoe has ansi; or leave it out"
-        ):
-            GameEnv("tictactoe", address=server.address, render_mode="rgb_array")
+def test_the_engine_draws_what_this_process_would(
+    server: EngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with GameEnv("tictactoe", render_mode="rgb_array") as env:
+        env.reset(seed=1)
+        here = env.render()
+    drawn: list[str] = []
+    picture = EngineClient.picture
+
+    def noted(client: EngineClient, env_id: str, *arguments: Any, **settings: Any) -> bytes:
+        drawn.append(env_id)
+        return picture(client, env_id, *arguments, **settings)
+
+    monkeypatch.setattr(EngineClient, "picture", noted)
+    with GameEnv("tictactoe", address=server.address, render_mode="rgb_array") as env:
+        env.reset(seed=1)
+        assert (env.render() == here).all()
+    assert drawn == ["tictactoe"]

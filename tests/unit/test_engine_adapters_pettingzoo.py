@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pettingzoo
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import data_equivalence
 from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, seed_test
 from pettingzoo.utils.conversions import parallel_to_aec
@@ -222,12 +223,26 @@ def test_a_forbidden_action_ends_the_match_for_all(address: Place) -> None:
     assert set(terminations.values()) == {True}
     assert set(truncations.values()) == {False}
     assert infos[offender] == {"illegal_action": True}
-    assert data_equivalence(last, seen, exact=True)
+    for agent in env.possible_agents:
+        assert (last[agent]["observation"] == seen[agent]["observation"]).all()
+        assert not last[agent]["action_mask"].any()
     assert env.agents == []
     with pytest.raises(BadState, match="reset before the next step"):
         env.step(actions)
     env.close()
     strict.close()
+
+
+def test_nothing_is_shown_before_the_first_reset(address: Place) -> None:
+    turns = GameAecEnv("connect4", address=address, render_mode="ansi")
+    at_once = GameParallelEnv("arena", address=address, render_mode="ansi")
+    for show in (turns.render, at_once.render, lambda: at_once.step({})):
+        with pytest.raises(ResetNeeded, match="no episode has begun; reset first"):
+            show()
+    turns.reset()
+    assert turns.render()
+    turns.close()
+    at_once.close()
 
 
 def test_an_agent_that_is_left_out_is_named() -> None:

@@ -97,7 +97,7 @@ def test_a_drawn_seat_is_every_seat() -> None:
 def test_a_random_opponent_takes_every_legal_action_as_often() -> None:
     legal = np.zeros((6000, 9), np.bool_)
     legal[:, [2, 3, 7]] = True
-    chance = Streams(seeds_of(1, 6000)).next
+    chance = Streams(seeds_of(1, 6000)[0]).next
     chosen = random_opponent(np.zeros((6000, 1), np.float32), legal, chance)
     counts = np.bincount(chosen, minlength=9)
     assert set(np.flatnonzero(counts)) == {2, 3, 7}
@@ -111,6 +111,8 @@ def test_an_illegal_action_ends_the_episode_and_shows_where() -> None:
         obs, reward, terminated, truncated, info = env.step(take(3))
         assert (reward, terminated, truncated) == (-1.0, True, False)
         assert info["illegal_action"] is True
+        assert not info["action_mask"].any()
+        assert not env.action_masks().any()
         assert (obs == before).all()
         with pytest.raises(BadState, match=r"states\[0\] = 0x02000000: its episode has ended"):
             env.step(take(1))
@@ -137,6 +139,8 @@ def test_only_the_row_with_the_illegal_action_ends(mode: AutoresetMode) -> None:
     last = infos["final_info"] if mode is AutoresetMode.SAME_STEP else infos
     assert last["illegal_action"].tolist() == [False, True, False]
     assert last["_illegal_action"].tolist() == [False, True, False]
+    assert not last["action_mask"][1].any()
+    assert infos["action_mask"][1].any() == (mode is AutoresetMode.SAME_STEP)
     assert rows.states[0].tobytes() == state_after(1, 1, 1, pile=9)
     assert rows.states[1].tobytes() == state_after(pile=9)
     rows.close()
@@ -199,8 +203,8 @@ def test_the_same_step_may_be_made_again_after_an_engine_went_away() -> None:
     flaky, steady = Flaky(), LocalSource(GAME)
     flaky.fails = {1, 3, 4, 8, 9, 12, 20}
     tried, wanted = (Episodes(source, 4, Seat(), AutoresetMode.SAME_STEP) for source in (flaky, steady))
-    wanted.restart(seeds=seeds_of(1, 4))
-    insist(lambda: tried.restart(seeds=seeds_of(1, 4)))
+    wanted.restart(seeds=seeds_of(1, 4)[0])
+    insist(lambda: tried.restart(seeds=seeds_of(1, 4)[0]))
     action = np.full(4, take(1))
     for _ in range(20):
         steps, again = wanted.step(action), insist(lambda: tried.step(action))
@@ -231,10 +235,16 @@ def test_the_streams_are_those_of_splitmix64() -> None:
     assert streams.next[0] == Streams(np.array([5], np.uint64)).next[0]
 
 
+def seeds(seed: Any, rows: int) -> tuple[list[int], list[int]]:
+    numbers, given = seeds_of(seed, rows)
+    return numbers.tolist(), given.tolist()
+
+
 def test_seeds_follow_one_another_or_are_given() -> None:
-    assert seeds_of(7, 3).tolist() == [7, 8, 9]
-    assert seeds_of(np.int64(7), 1).tolist() == [7]  # type: ignore[arg-type]
-    assert seeds_of([7, 2, 2**64 - 1], 3).tolist() == [7, 2, 2**64 - 1]
+    assert seeds(7, 3) == ([7, 8, 9], [0, 1, 2])
+    assert seeds(np.int64(7), 1) == ([7], [0])
+    assert seeds([7, 2, 2**64 - 1], 3) == ([7, 2, 2**64 - 1], [0, 1, 2])
+    assert seeds([None, 2, None], 3) == ([0, 2, 0], [1])
     with pytest.raises(ValueError, match="seed: a list of 2; give one number, or one for each of 3 rows"):
         seeds_of([1, 2], 3)
     with pytest.raises(ValueError, match="seed = -1: give 0 or more"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from engine import limits
 from engine.calls import line_of
 from engine.client import EngineClient
 from engine.errors import EngineRefused, WireError
@@ -132,8 +133,9 @@ def test_a_name_of_any_make_is_refused_in_a_line_that_can_be_shown(
         assert len(text) <= 1000
         assert text.isascii()
         assert text.isprintable()
-    code, _ = refused(client, "Reset", id=pb.EngineId(env_id="lanes", build_id=env_id))
-    assert code == "FAILED_PRECONDITION"
+    for name in ("Reset", "StepBatch"):
+        code, _ = refused(client, name, id=pb.EngineId(env_id="lanes", build_id=env_id))
+        assert code == ("INVALID_ARGUMENT" if len(env_id) > limits.MAX_NAME else "FAILED_PRECONDITION")
 
 
 def test_a_line_is_one_short_line() -> None:

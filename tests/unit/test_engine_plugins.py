@@ -149,7 +149,12 @@ BROKEN = {
     "object": ("countdown_game:no_game", "it makes a object, not a Game with a GameSpec"),
     "exits": ("countdown_game:ends_the_process", "SystemExit: bye"),
     "tictactoe": ("countdown_game:Countdown", "'tictactoe' is another game's name; choose another"),
-    "bad name": ("countdown_game:Countdown", "its name is not one of letters, digits"),
+    "bad name": ("countdown_game:Countdown", "its name 'bad name' fits no run: use letters, digits, - and _"),
+    "my.game": ("countdown_game:Countdown", "its name 'my.game' fits no run: use letters, digits, - and _"),
+    "g" * 41: (
+        "countdown_game:Countdown",
+        "fits no run: use letters, digits, - and _, a letter or digit first, 40",
+    ),
 }
 
 

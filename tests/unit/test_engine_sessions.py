@@ -235,6 +235,34 @@ def test_a_session_is_gone_with_its_engine() -> None:
                 assert anew.start.players.tolist() == [1, 1, 1]
 
 
+def test_a_refused_step_leaves_no_session_behind(server: EngineServer, client: EngineClient) -> None:
+    with (
+        pytest.raises(EngineRefused, match="cell"),
+        client.open_session("tictactoe", SEEDS) as session,
+    ):
+        session.step(np.full((3, 4), 9, np.uint8))
+    assert server.service.sessions.count == 0
+
+
+def test_a_step_that_is_not_answered_in_time_leaves_no_session_behind(
+    server: EngineServer, client: EngineClient
+) -> None:
+    session = client.open_session("tictactoe", SEEDS)
+    call = session._call
+
+    def late(path: str, request: bytes, timeout_s: float | None) -> bytes:
+        if path == "Sessions/StepSession":
+            raise EngineUnavailable(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer")
+        return call(path, request, timeout_s)
+
+    session._call = late
+    with pytest.raises(EngineUnavailable):
+        session.step(np.zeros((3, 4), np.uint8))
+    assert server.service.sessions.count == 1
+    session.close()
+    assert server.service.sessions.count == 0
+
+
 def test_a_closed_session_is_told_apart_and_closing_twice_is_harmless(client: EngineClient) -> None:
     session = client.open_session("tictactoe", SEEDS)
     session.close()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import wire
+from engine import limits, wire
 from engine.errors import WireError
 from engine.request import StepRequest, engine_id_bytes, step_request_bytes
 from engine.response import ReplyReader, ResponseSlot, StepReply
@@ -235,6 +235,24 @@ def test_a_message_cut_short_is_refused(cut: int) -> None:
 def test_what_is_wrong_with_a_message_is_said(data: bytes, message: str) -> None:
     with pytest.raises(WireError, match=message):
         StepRequest.read(data, 0, len(data))
+
+
+def test_an_id_in_many_parts_is_merged_up_to_a_size_and_not_copied_beyond() -> None:
+    part = b"\x0a\x02\x12\x00"  # an EngineId with an empty build_id
+    most = limits.ID_BYTES // 2
+    assert len(StepRequest.read(part * most, 0, 4 * most).engine_id) == limits.ID_BYTES
+    with pytest.raises(WireError, match=rf"id: {limits.ID_BYTES + 2} bytes is over the limit of"):
+        StepRequest.read(part * (most + 1), 0, 4 * (most + 1))
+
+
+def test_a_message_has_a_bounded_number_of_fields() -> None:
+    padding = b"\x7a\x00"
+    most = limits.MAX_FIELDS
+    assert StepRequest.read(padding * most, 0, 2 * most).count == 0
+    with pytest.raises(WireError, match=rf"more than {most} fields"):
+        StepRequest.read(padding * (most + 1), 0, 2 * (most + 1))
+    with pytest.raises(WireError, match=rf"more than {limits.MAX_STREAM_FIELDS} fields"):
+        list(wire.stream_batches(padding * (limits.MAX_STREAM_FIELDS + 1)))
 
 
 def test_fields_that_are_not_known_are_passed_over() -> None:

@@ -152,7 +152,7 @@ def test_whole_episodes_are_gymnasiums(balanced: bool) -> None:
 
 
 def test_who_falls_at_the_last_step_has_terminated_only() -> None:
-    # The one difference: Gymnasium's time limit says truncated as well; an episode here has one end.
+    # The one difference: Gymnasium's time limit says truncated as well; docs/adr/0012.
     state = rows_of(pack(2.39, 3.0, 0.0, 0.0, steps=499))
     outcome = GAME.step(state, encode_discrete(np.array([1])))
     env = cartpole()

@@ -119,6 +119,9 @@ def test_show_gives_every_game_as_json_and_draws_it(
         (("show", "tictactoe", "--cell", "0"), "RenderSpec.cell_px = 0: give 4 to 256 pixels"),
         (("show", "tictactoe", "--as", "3"), "--as 3: tictactoe has players 1 to 2"),
         (("show", "tictactoe", "--svg", "/nowhere/a.svg"), "/nowhere/a.svg: cannot be written"),
+        (("check", "tictactoe", "--reference", "nowhere:step"), "--reference nowhere:step: No module named"),
+        (("check", "tictactoe", "--reference", "json"), "--reference json: .*; give MODULE:FUNCTION"),
+        (("check", "gridworld", "--older", "v1=xy"), "--older 'xy': give bytes in hexadecimal digits"),
         (("check", "tictactoe", "--rows", "1"), "--rows 1 --steps 1000 --seed 1: give at least 2, 1 and 0"),
     ],
 )
@@ -134,7 +137,23 @@ def test_check_tells_each_check_and_what_it_looked_at(capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("gridworld, build gridworld-")
     assert [line[:24].strip() for line in lines[2:-1]] == list(CHECKS)
+    assert next(line for line in lines if line.startswith("random play")).endswith("; no reference given")
     assert lines[-1] == f"gridworld conforms: {len(CHECKS)} checks."
+
+
+def test_check_compares_with_the_reference_and_takes_the_older_states_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "still_rules.py").write_text(
+        "def step(state, action):\n    return state, 0.0, False, False\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(CartridgeError, match=r"^gridworld: action .* by the reference"):
+        run("check", "gridworld", "--rows", "4", "--reference", "still_rules:step")
+    with pytest.raises(
+        CartridgeError, match=r"^gridworld: state 0x00000000 of 'state:packed_u8:v1', which its"
+    ):
+        run("check", "gridworld", "--rows", "4", "--older", "state:packed_u8:v1=00000000")
 
 
 def test_check_of_a_broken_game_is_one_line_and_exit_code_1(

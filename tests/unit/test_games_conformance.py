@@ -91,11 +91,44 @@ def test_a_hint_that_should_be_understood_and_is_not_is_found() -> None:
     assert any(checked.name == "reset hints" and "understood" in checked.note for checked in report.checked)
 
 
+def test_older_states_that_the_author_gives_must_be_taken() -> None:
+    older = [("state:packed_u8:v1", bytes((3, 2, 5, 5))), ("state:packed_u8:v1", bytes((4, 4, 5, 5)))]
+    gridworld = registry.get("gridworld")
+    report = check_game(gridworld, seed=1, rows=4, processes=0, older=older)
+    assert next(checked.times for checked in report.checked if checked.name == "older states") == 2
+    for name, row, words in (
+        (
+            "state:packed_u8:v1",
+            bytes(4),
+            r"state 0x00000000 of 'state:packed_u8:v1', which its author gives, is",
+        ),
+        (
+            "state:packed_u8:v7",
+            bytes(4),
+            "gives states of 'state:packed_u8:v7', which spec.decodes does not name",
+        ),
+    ):
+        with pytest.raises(Nonconformity, match=words):
+            check_game(gridworld, seed=1, rows=4, processes=0, older=[(name, row)])
+
+
+def test_what_chance_hides_is_said_not_to_have_been_looked_at() -> None:
+    notes = {
+        checked.name: checked.note for checked in check_game(Drift(), seed=1, rows=8, processes=0).checked
+    }
+    assert notes["perfect information"].endswith("was not compared, as chance plays")
+    notes = {
+        checked.name: checked.note for checked in check_game(Walkers(), seed=1, rows=8, processes=0).checked
+    }
+    assert notes["chance"] == "says that it is not stochastic; what is hidden might be chance: not looked at"
+
+
 def test_a_long_game_is_played_for_so_many_steps_and_the_report_says_so() -> None:
     report = check_game(registry.get("2048"), seed=1, rows=8, steps=20, processes=0)
     note = next(checked.note for checked in report.checked if checked.name == "random play")
-    assert (
-        note == "0 of 8 episodes to their end, the others for 20 steps: a horizon of 131068 was not reached"
+    assert note == (
+        "0 of 8 episodes to their end, the others for 20 steps: a horizon of 131068 was not reached; "
+        "no reference given"
     )
 
 

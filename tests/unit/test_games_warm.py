@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from llvmlite import binding
+
+from games import warm
 from source_tree import ROOT
 
 INNER = """
@@ -94,3 +98,30 @@ def test_games_are_warm_after_they_were_warmed(tmp_path: Path) -> None:
     assert warmed().startswith("kernels of tictactoe compiled (1 of 1, ")
     assert list(kernels.rglob("*.nbc"))
     assert warmed() == ""
+    (stamp,) = kernels.glob("warm-*")
+    digest, *indexes = stamp.read_text().splitlines()
+    assert sorted(indexes) == sorted(str(path.relative_to(kernels)) for path in kernels.rglob("*.nbi"))
+
+    for index in indexes:  # as somebody who empties the cache: it is compiled anew, and that is said
+        (kernels / index).unlink()
+    assert warmed().startswith("kernels of tictactoe compiled (1 of 1, ")
+    assert all((kernels / index).is_file() for index in indexes)
+
+    stamp.write_text(stamp.read_text().replace(digest, "0" * 64))  # as of older sources: it is written over
+    assert warmed().startswith("kernels of tictactoe compiled (1 of 1, ")
+    assert list(kernels.glob("warm-*")) == [stamp]
+    assert stamp.read_text().startswith(digest)
+
+
+def test_a_cache_of_another_processor_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "_cache", lambda: tmp_path)
+    monkeypatch.setattr(warm, "_compiled", lambda names: iter(names))
+    (tmp_path / "step.nbi").touch()
+    said: list[str] = []
+    for processor in ("znver3", "znver3", "skylake"):
+        monkeypatch.setattr(binding, "get_host_cpu_name", lambda name=processor: name)
+        warm.warm(["tictactoe"], say=lambda name, *_: said.append(name))
+        assert warm.is_warm(["tictactoe"])
+    assert said == ["tictactoe"] * 2
