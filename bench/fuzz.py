@@ -1,8 +1,8 @@
 """A million random and mutated requests against the engine's service: no crash, no growth, no status but the right one.
 
 Enters: a number of requests, a seed. Leaves: statuses by call, memory before and after, and every request that was not
-answered as the oracle says; exit code 1 if there is one. Invariant: the handlers are the service's own, as gRPC calls
-them, in one process and one thread; time is counted in requests, so a seed repeats its run.
+answered as the oracle says; exit code 1 if there is one or memory grew. Invariant: the handlers are the service's own,
+as gRPC calls them, in one process and one thread; time is counted in requests, so a seed repeats its run.
 
     python bench/fuzz.py
     python bench/fuzz.py --requests 50000 --seed 7
@@ -41,6 +41,7 @@ PACKAGE = "cartridge.engine.v1"
 REQUESTS = 1_000_000
 _TICK_S = 0.002  # of the service's clock, a request
 _WARM = 0.1  # share of the requests after which memory is looked at first
+_MOST_GROWTH_BYTES = 32 * 2**20  # of the memory, from there to the end
 _MOST_TEXT = 1000
 _MOST_SHOWN = 20
 
@@ -147,6 +148,10 @@ class Fuzzer:
             report.wrong.append(f"{_shown(case)}: refused in {line!r}")
         if status == OK and status in right and case.path != STREAM:
             self._remember(case, answers[0])
+            if case.path == "Engine/StepBatch":
+                report.wrong += [
+                    f"{_shown(case)}: {column} differ" for column in self._differing(case, answers[0])
+                ]
 
     def _right(self, case: Case) -> tuple[set[str], int | None]:
         """The right statuses, and how many batches must be answered, None if that cannot be said."""
@@ -188,6 +193,21 @@ class Fuzzer:
             session.asked = (request.actions, request.reset_seeds, request.reset_hint)
         elif case.path == "Sessions/CloseSession":
             del sessions[request.session_id]
+
+    def _differing(self, case: Case, answer: bytes) -> list[str]:
+        """The columns of a StepBatch's answer that are not the game's own; positions only where no row is reset."""
+        request = pb.StepBatchRequest.FromString(case.messages[0])
+        answered = pb.StepBatchResponse.FromString(answer)
+        states, actions = (
+            np.frombuffer(column, np.uint8).reshape(request.count, -1)
+            for column in (request.states, request.actions)
+        )
+        outcomes = self.oracle.games[request.id.env_id].step(states, actions)
+        due = {name: getattr(outcomes, name) for name in ("rewards", "terminated", "truncated", "info")}
+        if not request.reset_seeds:
+            names = ("states", "obs", "legal_masks", "players")
+            due |= {name: getattr(outcomes.positions, name) for name in names}
+        return [name for name, column in due.items() if getattr(answered, name) != column.tobytes()]
 
     def _direct(self, case: Case) -> Ended:
         handler: Any = self._handlers.service(_Arrival(f"/{PACKAGE}.{case.path}"))
@@ -253,6 +273,15 @@ def resident_bytes() -> int:
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
+def faults(report: Report) -> list[str]:
+    """What is wrong in a run, a line each: growth of the memory, and every answer that was not right."""
+    grown = report.end_bytes - report.warm_bytes
+    if grown <= _MOST_GROWTH_BYTES:
+        return report.wrong
+    line = f"memory grew by {grown:,} bytes, {_MOST_GROWTH_BYTES:,} may be"
+    return [line, *report.wrong]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Fuzz and print the report. Returns the exit code."""
     parser = argparse.ArgumentParser(description="Random and mutated requests against the engine's service.")
@@ -281,9 +310,10 @@ def main(arguments: list[str] | None = None) -> int:
         f"resident memory: {report.warm_bytes / 2**20:,.1f} MiB after the first {_WARM:.0%}, "
         f"{report.end_bytes / 2**20:,.1f} MiB at the end"
     )
-    for wrong in report.wrong[:_MOST_SHOWN]:
+    found = faults(report)
+    for wrong in found[:_MOST_SHOWN]:
         print(f"wrong: {wrong}")
-    return 1 if report.wrong else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ has threads of its own, so it is answered while all others are busy.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -25,7 +27,8 @@ from games.errors import GameError, NotOffered
 
 REFUSALS = (Refusal, WireError, GameError)
 
-CONTROL_THREADS = 2
+CONTROL_THREADS = 16  # cheap; a call whose request does not arrive holds one until it ends
+REFUSAL_THREADS = 8
 # Trailing metadata has room for some kilobytes only, and a game may show a whole state.
 _MOST_TEXT = 1000
 
@@ -40,6 +43,7 @@ class Pools:
 
     calls: CallPool  # for games' work
     streams: futures.ThreadPoolExecutor  # one for each open stream, and two to refuse more
+    refusals: futures.ThreadPoolExecutor  # for calls that find no place to wait
     control: futures.ThreadPoolExecutor  # for what tells of the engine's state; never for a game's work
 
     @classmethod
@@ -48,12 +52,13 @@ class Pools:
         return cls(
             calls=CallPool(limits.CALL_THREADS, limits.MAX_WAITING_CALLS, metrics),
             streams=futures.ThreadPoolExecutor(limits.MAX_STREAMS + 2, "engine-stream"),
+            refusals=futures.ThreadPoolExecutor(REFUSAL_THREADS, "engine-refusal"),
             control=futures.ThreadPoolExecutor(CONTROL_THREADS, "engine-control"),
         )
 
     def close(self) -> None:
         """Take no more work."""
-        for pool in (self.calls, self.streams, self.control):
+        for pool in (self.calls, self.streams, self.refusals, self.control):
             pool.shutdown(wait=False)
 
 
@@ -77,6 +82,15 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         self._pools = pools
         self._metrics = metrics
         self._calls: dict[str, _Call] = {}
+        self._lock = threading.Lock()
+        self._working = 0
+
+    @property
+    def working(self) -> int:
+        """Calls of one answer whose request is here and whose answer is not: being worked on, or waiting for a thread.
+
+        Those that wait include some whose request is not here yet, as gRPC reads it on the thread."""
+        return self._working + self._pools.calls.waiting
 
     def service(self, handler_call_details: Arrival) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         """Who answers a call that arrives. gRPC asks on the thread that accepts all calls, so a full queue refuses at
@@ -91,7 +105,7 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         pool = self._pools.calls
         handler = grpc.unary_unary_rpc_method_handler(OnPool(pool, self._counted(name, work)))
         # Of a streaming kind, so that it does not wait for the request's bytes.
-        refuse = grpc.stream_stream_rpc_method_handler(self._refusing(name))
+        refuse = grpc.stream_stream_rpc_method_handler(OnPool(self._pools.refusals, self._refusing(name)))
         self._calls[f"/{service}/{name}"] = _Call(handler, lambda: pool.full, refuse)
 
     def add_control(self, service: str, name: str, work: Callable[[bytes], bytes]) -> None:
@@ -123,19 +137,29 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         done = self._metrics.requests.labels(call, "OK")
 
         def handle(request: bytes, context: grpc.ServicerContext) -> bytes:
-            with in_flight.track_inprogress():
+            with in_flight.track_inprogress(), self._at_work():
                 try:
                     answer = work(request)
                 except REFUSALS as error:
                     self._refuse(call, error, context)
-                except Exception as error:
-                    _log.exception("call_failed", call=call)
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is counted and told
+                    _log.error("call_failed", call=call, exc_info=True)
                     what = f"{type(error).__name__}: {error}; report this"
                     self._refuse(call, Refusal(grpc.StatusCode.INTERNAL, what), context)
                 done.inc()
                 return answer
 
         return handle
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        with self._lock:
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._working -= 1
 
     def _refusing(self, call: str) -> Callable[[Iterator[bytes], grpc.ServicerContext], NoReturn]:
         pool = self._pools.calls

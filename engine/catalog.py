@@ -59,15 +59,15 @@ class Catalog:
         """The game of that id.
 
         Raises:
-            Refusal: INVALID_ARGUMENT for no name, or one or a build over the limit, NOT_FOUND for one that is not there,
-                FAILED_PRECONDITION for the build, a broken plugin or a poisoned game.
+            Refusal: INVALID_ARGUMENT for no name, or a name or build over the limit, NOT_FOUND for one that is not
+                there, FAILED_PRECONDITION for the build, a broken plugin or a poisoned game.
         """
         game = self.find(engine_id.env_id)
         if len(engine_id.build_id) > limits.MAX_NAME:
             raise Refusal(
                 grpc.StatusCode.INVALID_ARGUMENT,
-                f"id.build_id = {_short(engine_id.build_id)}: {len(engine_id.build_id)} characters is over the limit of "
-                f"{limits.MAX_NAME}",
+                f"id.build_id = {_short(engine_id.build_id)}: {len(engine_id.build_id)} characters is over the "
+                f"limit of {limits.MAX_NAME}",
             )
         if engine_id.build_id not in ("", game.spec.build_id):
             raise Refusal(

@@ -6,6 +6,7 @@ Invariant: nothing is played and nothing is kept; every size is checked before a
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import grpc
@@ -23,6 +24,8 @@ from games.render.plan import RenderSpec
 from games.render.png import png
 from games.render.svg import svg
 
+_RETRY_S = 1.0  # for a picture
+
 
 class Inspection:
     """Answers Render, UpgradeStates and Visibility."""
@@ -30,9 +33,15 @@ class Inspection:
     def __init__(self, catalog: Catalog, rows: Rows) -> None:
         self._catalog = catalog
         self._rows = rows
+        self._pictures = threading.BoundedSemaphore(limits.MAX_PICTURES)
 
     def render(self, request: pb.RenderRequest) -> pb.RenderResponse:
-        """One state in text, or a picture of it."""
+        """One state in text, or a picture of it.
+
+        Raises:
+            Refusal: INVALID_ARGUMENT for the format, RESOURCE_EXHAUSTED while as many pictures as may be are drawn.
+            WireError, games.errors.GameError: the game, its state or the wishes are refused.
+        """
         game = self._catalog.get(request.id)
         one_row("state", request.state, game.spec.state_bytes)
         if request.format in (pb.RENDER_FORMAT_UNSPECIFIED, pb.RENDER_FORMAT_TEXT):
@@ -47,9 +56,18 @@ class Inspection:
             cell_px=request.cell_px or RenderSpec().cell_px,
             viewpoint=request.viewpoint if request.HasField("viewpoint") else None,
         )
-        with self._catalog.guard(game, "Render"):
-            plan = game.plan(request.state, spec)
-            image = svg(plan).encode() if request.format == pb.RENDER_FORMAT_SVG else png(plan)
+        if not self._pictures.acquire(blocking=False):
+            raise Refusal(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"pictures = {limits.MAX_PICTURES}: as many as may be drawn at once; try again in {_RETRY_S:.0f} s",
+                retry_after_s=_RETRY_S,
+            )
+        try:
+            with self._catalog.guard(game, "Render"):
+                plan = game.plan(request.state, spec)
+                image = svg(plan).encode() if request.format == pb.RENDER_FORMAT_SVG else png(plan)
+        finally:
+            self._pictures.release()
         return pb.RenderResponse(image=image)
 
     def upgrade_states(self, request: pb.UpgradeStatesRequest) -> pb.UpgradeStatesResponse:
@@ -72,7 +90,6 @@ class Inspection:
         try:
             with self._catalog.guard(game, "UpgradeStates"):
                 upgraded = game.upgrade_states(request.encoding, states)
-                _check_rows("upgrade_states", upgraded, np.uint8, (count, game.spec.state_bytes))
         finally:
             self._rows.give(count)
         return pb.UpgradeStatesResponse(count=count, states=upgraded.tobytes())

@@ -16,6 +16,7 @@ HINT_BYTES = 4096  # of a reset hint
 MAX_STREAMS = 64  # each holds a thread of the engine
 CALL_THREADS = 8  # for calls of one answer, besides the streams' threads
 MAX_WAITING_CALLS = 256  # requests that wait for one of these threads
+MAX_PICTURES = 2  # drawn at once; one may take a processor for a second
 MAX_ROWS_IN_FLIGHT = 16 * MAX_COUNT  # worked on at once; more than the machines of today have use for
 MAX_SESSIONS = 256
 SESSION_BYTES = 256 * 2**20  # states and last answers of all sessions

@@ -35,6 +35,7 @@ from games.contract import Game
 from games.errors import GameError
 
 _OTHER_THREADS = 8
+_LOOK_S = 0.05  # between looks at a shutdown whether anything is under way; an answer is sent within one
 GRACE_S = 5.0  # for calls under way at a shutdown; the supervisor kills after 10
 
 _log = logs.get("engine")
@@ -56,11 +57,12 @@ class EngineServer:
         self._metrics = engine_metrics or metrics.default()
         self.service = EngineService(self._metrics, self._set_game_health)
         self._health = _health(self.service.pools.control)
-        # Our own calls have their own threads; these are for reflection, and for refusing calls.
+        # Our own calls have their own threads; these are for reflection.
         self._server = grpc.server(
             futures.ThreadPoolExecutor(_OTHER_THREADS, "engine-other"), options=limits.SERVER_OPTIONS
         )
-        self._server.add_generic_rpc_handlers((self.service.handler(),))
+        self._calls = self.service.handler()
+        self._server.add_generic_rpc_handlers((self._calls,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
@@ -102,12 +104,19 @@ class EngineServer:
         self._set_health(serving=True)
 
     def stop(self, grace_s: float = GRACE_S) -> None:
-        """Take no new calls, let those under way end within `grace_s` seconds, return when all is closed."""
+        """Take no new calls, let those under way end within `grace_s` seconds, return when all is closed.
+
+        What has no work under way (a health Watch, a reflection stream, a call whose request never came) is cancelled
+        as soon as nothing else is under way.
+        """
         self._serving = False
         self._set_health(serving=False)
         stopped = self._server.stop(grace_s)
         self.service.streams.drain()
-        stopped.wait()
+        idle = 0  # looks in a row that found no work; the second one is after the last answer was sent
+        while idle < 2 and not stopped.wait(_LOOK_S):
+            idle = 0 if self._calls.working or self.service.streams.count else idle + 1
+        self._server.stop(None)
         self._stopped.set()
         if self._sweeper.is_alive():
             self._sweeper.join()

@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 
 from games import encodings
 from games.errors import BadSpec
@@ -17,7 +18,20 @@ from games.errors import BadSpec
 # What fits wherever a game's name goes; a run's own name is the game's, a date and a time, and has 63 at most.
 ENV_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 ENV_ID_RULE = "use letters, digits, - and _, a letter or digit first, 40 at most"
+# What fits the columns and the messages that games travel in.
+MOST_PLAYERS = 255  # numbered in a u8
+MOST_ACTIONS = 2**31 - 1  # of one discrete choice
+MOST = 2**32 - 1  # of anything else
 MASK_BITS = 64  # legal masks are little-endian u64 words: bit (a % 64) of word a // 64 is action a
+
+
+def _check_range(field: str, *values: object, most: int = MOST) -> None:
+    """Raises BadSpec where a value is no integer of 1 to `most`."""
+    for value in values:
+        if not isinstance(value, Integral) or int(value) < 1:
+            raise BadSpec(f"{field} = {value}: give at least 1")
+        if int(value) > most:
+            raise BadSpec(f"{field} = {value}: give {most} at most")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class Discrete:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise BadSpec(f"Discrete.n = {self.n}: give at least one action")
+        _check_range("Discrete.n", self.n, most=MOST_ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,7 @@ class MultiDiscrete:
             raise BadSpec(
                 f"MultiDiscrete.nvec = {self.nvec}: give at least one component, each of at least one choice"
             )
+        _check_range("MultiDiscrete.nvec", *self.nvec, most=MOST_ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +146,8 @@ class AgentSpec:
             raise BadSpec(
                 f"AgentSpec.actions = {self.actions}, obs_shape = {self.obs_shape}: give at least 1 of each"
             )
+        _check_range("AgentSpec.actions", self.actions, most=MOST_ACTIONS)
+        _check_range("AgentSpec.obs_shape", *self.obs_shape)
 
     @cached_property
     def obs_size(self) -> int:
@@ -184,8 +202,10 @@ class GameSpec:
 
     def __post_init__(self) -> None:
         for field in ("max_horizon", "preferred_batch", "players", "state_bytes", "action_bytes"):
-            if getattr(self, field) < 1:
-                raise BadSpec(f"GameSpec.{field} = {getattr(self, field)}: give at least 1")
+            most = MOST_PLAYERS if field == "players" else MOST
+            _check_range(f"GameSpec.{field}", getattr(self, field), most=most)
+        _check_range("GameSpec.obs_shape", *self.obs_shape)
+        _check_range("GameSpec.encoding.schema_version", self.encoding.schema_version)
         if not self.env_id or not self.build_id:
             raise BadSpec(
                 f"GameSpec.env_id = {self.env_id!r}, build_id = {self.build_id!r}: neither may be empty"
@@ -196,6 +216,7 @@ class GameSpec:
             )
         if self.grid is not None and min(self.grid) < 1:
             raise BadSpec(f"GameSpec.grid = {self.grid}: give at least 1 by 1")
+        _check_range("GameSpec.grid", *(self.grid or ()))
         self._check_encoding()
         self._check_agents()
 

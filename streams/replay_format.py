@@ -13,13 +13,20 @@ compares all of them, and holds the version to the digest that the document has 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import astuple, dataclass
 from typing import Literal
+
+from streams.errors import StreamsError
 
 # Rises whenever a reader of the version before would misread bytes. The document says what each version changed.
 FORMAT_VERSION = 1
 
 Rows = Literal["row", "segment"]
+
+
+class UnknownFormat(StreamsError):
+    """A shard of a version of the format that this build does not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,20 @@ ENCODINGS = (
     EncodingForm("obs:f32xK:vV", "f4", "K", "obs", "float"),
     EncodingForm("obs:NAME:vV", "", "", "obs_bytes", "fixed_size_binary"),
 )
+
+
+def check_version(said: bytes | str | None) -> None:
+    """Take what a shard's footer has under `cartridge.replay_format`; None if it has nothing, which is version 1.
+
+    Raises:
+        UnknownFormat: it is no version from 1 to FORMAT_VERSION.
+    """
+    text = said.decode("ascii", "backslashreplace") if isinstance(said, bytes) else said
+    known = text is None or (re.fullmatch(r"[1-9][0-9]{0,8}", text) and int(text) <= FORMAT_VERSION)
+    if not known:
+        raise UnknownFormat(
+            f"cartridge.replay_format = {text!r}: versions 1 to {FORMAT_VERSION} are known; read it with a newer build"
+        )
 
 
 def digest() -> str:

@@ -91,7 +91,7 @@ class GameVectorEnv(VectorEnv[Obs, Any, npt.NDArray[Any]]):
 
     @property
     def states(self) -> npt.NDArray[np.uint8]:
-        """The positions' state bytes, u8[N, S]; valid until the next step. Raises ResetNeeded before the first reset."""
+        """The positions' state bytes, u8[N, S]; valid until the next step. ResetNeeded before the first reset."""
         return self._episodes.positions.states
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -104,14 +105,14 @@ def test_what_breaks_clients_is_refused(buf: Buf, scratch: Path, old: str, new: 
 
 
 ADDED = {
-    "a field": ("uint64 sequence = 6;", "uint64 sequence = 6;\n  // How soon.\n  uint32 priority = 7;"),
+    "a field": ("uint64 sequence = 6;", "uint64 sequence = 6;\n  // How soon.\n  uint32 priority = 90;"),
     "a message": (
         "// Games as a stateless service.\nservice",
         "// A wish.\nmessage Wish {}\n\n// Games.\nservice",
     ),
     "a call": (
-        "  // What every game is.\n",
-        "  // Again.\n  rpc Again(ListGamesResponse) returns (ListGamesRequest);\n  // What every game is.\n",
+        "service Engine {\n",
+        "service Engine {\n  // Again.\n  rpc Again(ListGamesResponse) returns (ListGamesRequest);\n",
     ),
     "a field gone, reserved": ("uint64 sequence = 6;", 'reserved 6;\n  reserved "sequence";'),
 }
@@ -150,7 +151,7 @@ def test_what_is_not_in_the_house_s_form_is_refused(
 
 
 def test_a_release_is_what_later_changes_are_held_to(buf: Buf, scratch: Path) -> None:
-    field = "  // How soon.\n  uint32 priority = 7;\n"
+    field = "  // How soon.\n  uint32 priority = 90;\n"
     replace(scratch, "uint64 sequence = 6;\n", f"uint64 sequence = 6;\n{field}")
     (scratch / "proto" / "released" / "cartridge" / "gone.proto").touch()
     spec = importlib.util.spec_from_file_location("release", ROOT / "proto" / "release.py")
@@ -163,3 +164,11 @@ def test_a_release_is_what_later_changes_are_held_to(buf: Buf, scratch: Path) ->
     code, lines = breaking(buf, scratch)
     assert code == FINDING
     assert '"priority"' in lines
+
+
+def test_every_service_of_the_contract_is_held_to_its_release() -> None:
+    contract, released = (
+        re.findall(r"^service (\w+)", (folder / "cartridge/engine/v1/engine.proto").read_text(), re.MULTILINE)
+        for folder in (ROOT / "proto", ROOT / "proto" / "released")
+    )
+    assert contract == released == ["Engine", "Sessions", "Admin"]

@@ -28,8 +28,10 @@ COVERED = {
     "./just compose --profile services up": "unit/test_compose.py",
     "cartridge compactor --member b": "integration/test_streams_crash.py",
     # the game of docs/add-a-game.md, which its own test installs
+    "cartridge games list": "unit/test_games_guide.py",
     "cartridge games show nim": "unit/test_games_guide.py",
     "cartridge games check nim --hint 05 --hint 1e": "unit/test_games_guide.py",
+    "PYTHONPATH=../nim cartridge games check nim --reference test_nim:step": "unit/test_games_guide.py",
     "cartridge games play nim": "unit/test_games_guide.py",
     "cartridge train nim": "unit/test_games_guide.py",
     # several gigabytes of other people's libraries: the peers' environment is checked without installing it

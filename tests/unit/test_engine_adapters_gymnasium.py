@@ -162,11 +162,12 @@ def test_a_row_whose_seed_is_none_goes_on() -> None:
     mask = np.array([True, True, False, True])
     for env in (rows, singles):
         env.reset(seed=7)
-    for seed, options in (
+    seeds: list[tuple[list[int | None], dict[str, Any]]] = [
         ([1, None, 2, 3], {}),
         ([None, 4, 5, None], {"reset_mask": mask}),
         ([None] * 4, {}),
-    ):
+    ]
+    for seed, options in seeds:
         wanted: Any = singles.reset(seed=seed, options=options.copy())
         assert data_equivalence(wanted, rows.reset(seed=seed, options=options), exact=True)
     rows.close()
@@ -229,6 +230,7 @@ def test_every_mask_is_that_of_the_game(address: str | None) -> None:
             ).all()
             *_, info = env.step(int(np.flatnonzero(mask)[0]))
     with GameEnv("mastermind", address=address) as env:
+        env.reset(seed=2)
         assert env.action_masks().tolist() == [True] * 24
 
 

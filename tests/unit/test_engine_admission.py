@@ -13,10 +13,12 @@ import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from prometheus_client import CollectorRegistry
 
 from engine import limits
 from engine.admission import CallPool, Rows
+from engine.calls import CONTROL_THREADS
 from engine.client import EngineClient
 from engine.errors import EngineRefused, Refusal
 from engine.metrics import EngineMetrics
@@ -119,6 +121,66 @@ def test_a_busy_engine_tells_how_it_is_and_refuses_with_a_time(monkeypatch: pyte
         waited = metrics.get_sample_value("engine_queue_wait_seconds_total", {"queue": "calls"})
         assert waited is not None
         assert waited > 0
+
+
+def never(closing: threading.Event) -> Iterator[bytes]:
+    """The requests of a half-open call: none, until it may end."""
+    closing.wait()
+    yield from ()
+
+
+def test_a_call_is_refused_at_once_though_reflection_streams_hold_their_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closing = threading.Event()
+    path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    ask = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+
+    def asking() -> Iterator[bytes]:
+        yield ask
+        closing.wait()
+
+    with (
+        busy_engine(monkeypatch) as (server, _, _),
+        grpc.insecure_channel(server.address) as channel,
+        EngineClient(server.address, timeout_s=DEADLINE_S) as client,
+    ):
+        held: list[Any] = [channel.stream_stream(path, None, None)(asking()) for _ in range(8)]
+        for stream in held:
+            next(stream)
+        with pytest.raises(EngineRefused, match="as many as may wait"):
+            client.capabilities("tictactoe")
+        assert not any(stream.done() for stream in held)
+        closing.set()
+
+
+def test_some_half_open_calls_do_not_silence_what_tells_of_the_state() -> None:
+    closing = threading.Event()
+    with (
+        EngineServer("127.0.0.1", 0, engine_metrics=EngineMetrics(CollectorRegistry())) as server,
+        grpc.insecure_channel(server.address) as channel,
+        EngineClient(server.address, timeout_s=DEADLINE_S) as client,
+    ):
+        path = "/cartridge.engine.v1.Engine/Preflight"
+        held: list[Any] = [
+            channel.stream_stream(path, None, None)(never(closing)) for _ in range(CONTROL_THREADS - 1)
+        ]
+        assert client.preflight("tictactoe", 1).accepted
+        assert not any(call.done() for call in held)
+        closing.set()
+
+
+def test_a_shutdown_lets_work_under_way_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with busy_engine(monkeypatch) as (server, _, calls):
+        stopping = threading.Thread(target=server.stop, args=(DEADLINE_S,))
+        stopping.start()
+        stopping.join(0.5)
+        assert stopping.is_alive()  # one call is at work, two wait for its thread
+        Slow.go.set()
+        for call in calls:
+            assert pb.ResetResponse.FromString(call.result(DEADLINE_S)).state == bytes(11)
+        stopping.join(DEADLINE_S)
+        assert not stopping.is_alive()
 
 
 def test_streams_go_on_while_calls_wait(monkeypatch: pytest.MonkeyPatch) -> None:

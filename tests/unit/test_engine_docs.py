@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from engine import limits
+from engine.calls import CONTROL_THREADS
 from engine.metrics import EngineMetrics
 from engine.server import EngineServer
 from engine.service import SERVICES
@@ -196,12 +197,20 @@ def test_the_limits_are_those_of_the_code() -> None:
         "characters of a name": limits.MAX_NAME,
         "open streams": limits.MAX_STREAMS,
         "requests that wait for a thread": limits.MAX_WAITING_CALLS,
+        "pictures drawn at once": limits.MAX_PICTURES,
+        "fields of one batch, known or not": limits.MAX_FIELDS,
+        "fields of one message of a stream": limits.MAX_STREAM_FIELDS,
         "rows worked on at once": limits.MAX_ROWS_IN_FLIGHT,
         "open sessions": limits.MAX_SESSIONS,
         "bytes of all sessions": limits.SESSION_BYTES,
         "milliseconds of a session's idle timeout, least": limits.MIN_IDLE_TIMEOUT_MS,
         "milliseconds of a session's idle timeout, most": limits.MAX_IDLE_TIMEOUT_MS,
     }
+
+
+def test_the_threads_that_half_open_calls_hold_are_those_of_the_code() -> None:
+    said = f"of the {CONTROL_THREADS} for ListGames, Preflight, Admin and health, or of the {limits.CALL_THREADS} for"
+    assert said in " ".join(section(TEXT, "Limits").split())
 
 
 def test_the_statuses_are_those_of_the_proto() -> None:

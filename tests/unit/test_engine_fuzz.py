@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bench.fuzz import PACKAGE, Ended, Fuzzer
+from bench.fuzz import PACKAGE, Ended, Fuzzer, Report, faults
 from bench.fuzz_oracle import KINDS
 from bench.fuzz_requests import STREAM, WEIGHTS, Case
 from engine.metrics import EngineMetrics
 from engine.server import EngineServer
+from engine.stubs import engine_pb2 as pb
 from games import registry
 from games.contract import Game
 from toy_games import Lanes
@@ -123,6 +124,32 @@ def test_a_refusal_that_is_no_line_is_found(games: dict[str, Game]) -> None:
     report = Fuzzer(games, seed=15, paths=("Engine/Step",), transport=engine).run(20)
     assert any(r"refused in 'two\nlines'" in wrong for wrong in report.wrong)
     assert any("right is ['OK']" in wrong for wrong in report.wrong)
+
+
+@pytest.mark.parametrize("column", ["states", "rewards", "players"])
+def test_a_column_that_is_not_the_games_is_found(games: dict[str, Game], column: str) -> None:
+    fuzzer = Fuzzer(games, seed=16, paths=("Engine/StepBatch",))
+    honest = fuzzer._transport
+
+    def forging(case: Case) -> Ended:
+        status, line, answers = honest(case)
+        for at, answer in enumerate(answers):
+            message = pb.StepBatchResponse.FromString(answer)
+            data = getattr(message, column)
+            setattr(message, column, bytes([data[0] ^ 1]) + data[1:])
+            answers[at] = message.SerializeToString()
+        return status, line, answers
+
+    fuzzer._transport = forging
+    assert any(f": {column} differ" in wrong for wrong in fuzzer.run(50).wrong)
+
+
+def test_growth_of_the_memory_is_a_fault() -> None:
+    most = 32 * 2**20
+    assert faults(Report(warm_bytes=5, end_bytes=5 + most)) == []
+    assert faults(Report(warm_bytes=5, end_bytes=6 + most)) == [
+        "memory grew by 33,554,433 bytes, 33,554,432 may be"
+    ]
 
 
 def test_memory_is_counted() -> None:

@@ -10,9 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from engine import limits
+from engine.admission import Rows
 from engine.calls import line_of
+from engine.catalog import Catalog
 from engine.client import EngineClient
-from engine.errors import EngineRefused, WireError
+from engine.errors import EngineRefused, Refusal, WireError
+from engine.inspection import Inspection
 from engine.metrics import EngineMetrics
 from engine.server import EngineServer
 from engine.stubs import engine_pb2 as pb
@@ -153,6 +156,33 @@ def test_render_is_text_or_a_picture(client: EngineClient) -> None:
         start = client.reset_batch(game, np.zeros(1, np.uint64)).states.tobytes()
         assert client.picture(game, start).startswith(b"<svg ")
         assert client.picture(game, start, png=True, cell_px=4).startswith(b"\x89PNG\r\n")
+
+
+def test_no_more_pictures_than_may_be_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = EngineMetrics(CollectorRegistry())
+    inspection = Inspection(Catalog(metrics), Rows(10, metrics))
+    request = pb.RenderRequest(
+        id=pb.EngineId(env_id="tictactoe"), state=bytes(11), format=pb.RENDER_FORMAT_SVG
+    )
+    deep: list[str] = []
+
+    def drawn(plan: Any) -> str:
+        """A picture while which the next one is asked for, up to the one that is refused."""
+        deep.append("")
+        try:
+            inspection.render(request)
+        except Refusal as error:
+            deep.append(f"{error.status.name} {error.retry_after_s} {error}")
+        return svg(plan)
+
+    monkeypatch.setattr("engine.inspection.svg", drawn)
+    for _ in range(2):  # what was drawn gives its place back
+        deep.clear()
+        inspection.render(request)
+        assert len(deep) == limits.MAX_PICTURES + 1
+        assert deep[-1] == (
+            "RESOURCE_EXHAUSTED 1.0 pictures = 2: as many as may be drawn at once; try again in 1 s"
+        )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from engine.client import EngineClient
 from engine.errors import EngineRefused
 from engine.metrics import EngineMetrics
 from engine.server import EngineServer
+from engine.service import EngineService
+from engine.stubs import engine_pb2 as pb
 from games import registry
 from games.contract import encode_discrete
 from games.errors import BadSpec, BrokenPlugin, UnknownGame
@@ -194,6 +196,32 @@ def test_broken_plugins_are_told_and_the_others_are_played(
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("countdown ")]
     assert f"elsewhere is refused: {broken['elsewhere']}" in lines
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "reason"),
+    [
+        ("max_horizon=9", "max_horizon=2**32", "GameSpec.max_horizon = 4294967296: give 4294967295 at most"),
+        ("max_horizon=9", "max_horizon=9.5", "GameSpec.max_horizon = 9.5: give at least 1"),
+        ("preferred_batch=64", "preferred_batch=2**32", "GameSpec.preferred_batch = 4294967296: give"),
+        ("players=1", "players=256", "GameSpec.players = 256: give 255 at most"),
+        ("state_bytes=1", "state_bytes=2**32", "GameSpec.state_bytes = 4294967296: give"),
+        ("Discrete(2)", "Discrete(2**31)", "Discrete.n = 2147483648: give 2147483647 at most"),
+        ("obs_shape=(1,)", "obs_shape=(2**32,)", "GameSpec.obs_shape = 4294967296: give"),
+        ("obs_shape=(1,)", "obs_shape=(1,), grid=(1, 2**32)", "GameSpec.grid = 4294967296: give"),
+        (':v1", 1)', ':v1", 2**32)', "GameSpec.encoding.schema_version = 4294967296: give"),
+    ],
+)
+def test_a_game_whose_numbers_fit_no_message_is_broken_and_the_others_are_listed(
+    packages: Packages, field: str, said: str, reason: str
+) -> None:
+    assert field in COUNTDOWN
+    packages.install("large", "large", {"countdown": "large:Countdown"}, COUNTDOWN.replace(field, said, 1))
+    assert reason in registry.broken()["countdown"]
+    service = EngineService(EngineMetrics(CollectorRegistry()))
+    listed = service._list_games(pb.ListGamesRequest())
+    assert "countdown" not in [game.id.env_id for game in listed.games]
+    assert [game.env_id for game in listed.broken] == ["countdown"]
 
 
 def test_two_packages_do_not_share_a_name(packages: Packages) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,12 +15,16 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from engine.calls import Calls, Pools
+from engine.catalog import Catalog
 from engine.client import EngineClient
-from engine.errors import EngineRefused
+from engine.errors import EngineRefused, Refusal
 from engine.metrics import EngineMetrics
 from engine.server import EngineServer
+from engine.service import EngineService
 from engine.stubs import engine_pb2 as pb
 from games import registry
+from games.tictactoe.game import TicTacToe
 from toy_games import OLD_STATE, Lanes
 
 STATES = np.array([[5, 0, 4, 0]] * 13, np.uint8)
@@ -184,6 +189,97 @@ def test_a_session_waits_for_its_game(client: EngineClient) -> None:
         client.restore_game("fragile")
         assert session.states.tobytes() == first
         assert session.step(ACTIONS).sequence == 2
+
+
+BREACHES: dict[str, tuple[str, str, Any]] = {
+    "plan": ("Render", "_plan", lambda *_: None),
+    "visible rows": ("Visibility", "_visible", lambda *_: np.zeros((2, 1), np.uint64)),
+    "visible bytes": ("Visibility", "_visible", lambda *_: b"12345678"),
+}
+
+
+@pytest.mark.parametrize("name", BREACHES)
+def test_an_answer_of_the_wrong_make_poisons_its_game(
+    name: str, client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, method, gives = BREACHES[name]
+    monkeypatch.setattr(Fragile, method, gives, raising=False)
+    ask = CALLS[call][1]
+    if call == "Render":
+        ask = lambda client: client.picture("fragile", STATES[0].tobytes())  # noqa: E731
+    with pytest.raises(EngineRefused, match=rf"its kernel failed .*, in {call}") as error:
+        ask(client)
+    assert error.value.status is grpc.StatusCode.FAILED_PRECONDITION
+    assert list(client.refused_games()) == ["fragile"]
+
+
+def test_a_mover_who_is_not_there_poisons_the_game() -> None:
+    class Strange(TicTacToe):
+        spec = replace(TicTacToe().spec, env_id="strange")
+
+        def _observe(self, states: Any, out: Any) -> None:
+            super()._observe(states, out)
+            out.players[:] = 7
+
+    registry.register("strange", Strange)
+    try:
+        service = EngineService(EngineMetrics(CollectorRegistry()))
+        request = pb.StepRequest(id=pb.EngineId(env_id="strange"), state=bytes(11), action=bytes(4))
+        with pytest.raises(Refusal, match=r"its kernel failed .*, in Step"):
+            service._step(request)
+        assert list(service.catalog.poisoned()) == ["strange"]
+    finally:
+        registry.unregister("strange")
+
+
+def test_what_fails_outside_a_game_is_counted_as_internal(metrics: CollectorRegistry) -> None:
+    ours = EngineMetrics(metrics)
+    pools = Pools.of(ours)
+    calls = Calls(pools, ours)
+
+    def fails(data: bytes) -> bytes:
+        raise ZeroDivisionError(data)
+
+    class Context:
+        def abort(self, status: grpc.StatusCode, details: str) -> None:
+            raise EngineRefused(status, details)
+
+    calls.add("S", "Fails", fails)
+    handler: Any = calls._calls["/S/Fails"].handler
+    with pytest.raises(EngineRefused, match="ZeroDivisionError: b'x'; report this") as error:
+        handler.unary_unary(b"x", Context())
+    pools.close()
+    assert error.value.status is grpc.StatusCode.INTERNAL
+    counted = {"call": "Fails", "status": "INTERNAL"}
+    assert metrics.get_sample_value("engine_requests_total", counted) == 1
+
+
+def test_poison_and_restore_are_told_in_their_order(metrics: CollectorRegistry) -> None:
+    told: list[bool] = []
+    began, go = threading.Event(), threading.Event()
+
+    def tell(env_id: str, offered: bool) -> None:
+        del env_id
+        if not offered:
+            began.set()
+            # A restore that could come between would be told first.
+            assert go.wait(60)
+        told.append(offered)
+
+    catalog = Catalog(EngineMetrics(metrics), tell)
+    game = registry.get("tictactoe")
+    poisons = threading.Thread(target=catalog.verdict, args=(game, ZeroDivisionError("broke"), "Step"))
+    poisons.start()
+    assert began.wait(60)
+    restores = threading.Thread(target=catalog.restore, args=("tictactoe",))
+    restores.start()
+    assert catalog._lock.locked()
+    go.set()
+    poisons.join()
+    restores.join()
+    assert told == [False, True]
+    assert catalog.poisoned() == {}
+    assert metrics.get_sample_value("engine_game_poisoned", {"game": "tictactoe"}) == 0
 
 
 def test_poison_and_restore_are_logged(client: EngineClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -119,6 +119,40 @@ def test_a_shutdown_ends_idle_and_busy_streams_at_once() -> None:
             idle.receive()
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        "/cartridge.engine.v1.Engine/Reset",
+        "/cartridge.engine.v1.Engine/Preflight",
+        "/cartridge.engine.v1.Engine/StepStream",
+    ],
+)
+def test_a_shutdown_does_not_wait_for_calls_without_work(path: str) -> None:
+    server = new_server()
+    server.start()
+    closing = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        if path.endswith("Watch"):
+            yield b""
+        closing.wait()
+
+    with grpc.insecure_channel(server.address) as channel:
+        call: Any = channel.stream_stream(path, None, None)(requests())
+        if path.endswith("Watch"):
+            next(call)
+        else:  # another call that is answered comes after it on the same connection
+            health = health_pb2_grpc.HealthStub(channel)
+            assert health.Check(health_pb2.HealthCheckRequest()).status == SERVING
+        server.stop(grace_s=3600.0)  # if the call were waited for, this test would run into its timeout
+        with pytest.raises(grpc.RpcError) as error:
+            list(call)
+        assert error.value.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+        closing.set()
+
+
 def test_a_stopped_server_frees_its_port() -> None:
     with new_server() as first:
         pass

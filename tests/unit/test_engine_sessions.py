@@ -165,6 +165,28 @@ def test_what_is_idle_for_longer_than_its_timeout_is_closed(bench: Bench) -> Non
     assert bench.value("engine_sessions_expired_total") == 2
 
 
+def test_a_session_that_is_used_while_the_sweeper_looks_stays_open(bench: Bench) -> None:
+    name = bench.open(idle_timeout_ms=5000)
+    session = bench.sessions._open[name]
+
+    class Lock:
+        """The session's lock; between the sweeper's look and its lock the client's step is answered."""
+
+        inner = session.lock
+
+        def acquire(self, blocking: bool = True) -> bool:
+            del blocking
+            session.lock = self.inner
+            session.used_s = bench.now_s  # as a step that had found its session leaves it
+            return self.inner.acquire(blocking=False)
+
+    bench.now_s += 5.5
+    session.lock = Lock()  # type: ignore[assignment]
+    bench.sessions.expire()
+    assert (bench.sessions.count, bench.value("engine_sessions_expired_total")) == (1, 0)
+    bench.step(name, 1, [0, 0, 0])
+
+
 @pytest.mark.parametrize("timeout", [1, 999, 3_600_001, 2**32 - 1])
 def test_a_timeout_out_of_bounds_is_refused(bench: Bench, timeout: int) -> None:
     with pytest.raises(Refusal, match=f"idle_timeout_ms = {timeout}: give 1000 to 3600000") as error:
@@ -276,8 +298,8 @@ def test_a_step_that_was_not_answered_is_made_again_once(client: EngineClient) -
     call = session._call
     lost: list[bytes] = []
 
-    def losing(path: str, request: bytes) -> bytes:
-        answer = call(path, request)
+    def losing(path: str, request: bytes, timeout_s: float | None) -> bytes:
+        answer = call(path, request, timeout_s)
         if path.endswith("StepSession") and not lost:
             lost.append(answer)
             raise EngineUnavailable(grpc.StatusCode.UNAVAILABLE, "the answer was lost")

@@ -17,10 +17,14 @@ from prometheus_client import CollectorRegistry
 from engine import limits
 from engine.client import EngineClient
 from engine.errors import EngineError, EngineRefused, EngineUnavailable, StreamFull
+from engine.layout import row_bytes
 from engine.metrics import EngineMetrics
+from engine.request import engine_id_bytes, step_request_bytes
 from engine.response import StepReply
 from engine.server import EngineServer
+from engine.service import EngineService
 from engine.stream import StepStream
+from engine.stubs import engine_pb2 as pb
 from games import registry
 from games.batch import unpack_masks
 from games.contract import Positions, encode_discrete
@@ -54,6 +58,24 @@ def choose(legal_masks: npt.NDArray[np.uint64], rng: np.random.Generator) -> Act
 def fields(reply: StepReply) -> tuple[bytes, ...]:
     names = ("states", "obs", "rewards", "terminated", "truncated", "legal_masks", "players", "info")
     return tuple(getattr(reply, name).tobytes() for name in (*names, "final_states", "final_obs"))
+
+
+def test_answers_are_not_joined_beyond_what_a_message_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MESSAGE_BYTES", 100_000)
+    service = EngineService(EngineMetrics(CollectorRegistry()))
+    stepper = service._stepper("StepStream")
+    name = engine_id_bytes("tictactoe")
+    most = limits.MESSAGE_BYTES // row_bytes(GAME.spec)
+    message = b"".join(
+        step_request_bytes(
+            name, np.zeros((rows, 11), np.uint8), np.zeros((rows, 4), np.uint8), sequence=rows, in_stream=True
+        )
+        for rows in (1, most, 2)
+    )
+    answers = list(service._stream_answers(stepper, message))
+    assert max(map(len, answers)) <= limits.MESSAGE_BYTES
+    batches = [batch for answer in answers for batch in pb.StepStreamResponse.FromString(answer).batches]
+    assert [batch.sequence for batch in batches] == [1, most, 2]
 
 
 def test_many_batches_under_way_are_answered_in_order(client: EngineClient) -> None:

@@ -18,6 +18,9 @@ GUIDE = (ROOT / "docs" / "add-a-game.md").read_text()
 # A line that begins with a file's name in backquotes, and the indented block after it.
 FILE = re.compile(r"^`(nim/[a-z_.]+)`[^\n]*:\n\n((?:(?:    [^\n]*)?\n)+)", re.MULTILINE)
 
+# A path to the package in a command: after an option that takes one, a variable or `pytest`.
+PLACE = re.compile(r"(?:--editable |PYTHONPATH=|pytest )(\S+)")
+
 
 def written_files() -> dict[str, str]:
     return {name: textwrap.dedent(text).strip() + "\n" for name, text in FILE.findall(GUIDE)}
@@ -38,11 +41,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, *command: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    """A command in a process that has the package on its path."""
-    path = f"PYTHONPATH={installed / 'site'}:{ROOT}"
+    """A command in Cartridge's folder, in a process that has the package on its path."""
+    path = f"PYTHONPATH={installed / 'site'}:{installed / 'nim'}:{ROOT}"
     return subprocess.run(
         ["env", path, sys.executable, *command],
-        cwd=installed,
+        cwd=ROOT,
         input=typed,
         capture_output=True,
         text=True,
@@ -57,6 +60,16 @@ def cartridge(installed: Path, *arguments: str, typed: str = "") -> subprocess.C
 
 def test_the_guide_has_the_files_of_a_package() -> None:
     assert sorted(written_files()) == ["nim/nim_game.py", "nim/pyproject.toml", "nim/test_nim.py"]
+
+
+def test_nothing_of_the_guides_package_lies_in_the_checkout() -> None:
+    """The architecture tests would take it for Cartridge's own."""
+    assert "beside Cartridge's own folder and not in it" in " ".join(section(GUIDE, "The package").split())
+    commands = section(GUIDE, "Install, check, play")
+    assert "In Cartridge's folder" in commands
+    places = PLACE.findall(commands)
+    assert places == ["../nim", "../nim", "../nim/test_nim.py"]
+    assert not (ROOT / "nim").exists()
 
 
 def test_the_installed_game_is_listed_and_shown(installed: Path) -> None:
@@ -75,8 +88,15 @@ def test_the_game_passes_the_checks_in_other_processes_too(installed: Path) -> N
     assert lines[-2].split() == ["other", "processes", "2"]
 
 
+def test_the_game_equals_its_reference(installed: Path) -> None:
+    checked = cartridge(installed, "games", "check", "nim", "--reference", "test_nim:step")
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
 def test_the_games_own_test_passes(installed: Path) -> None:
-    tested = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "nim/test_nim.py")
+    tested = run(
+        installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(installed / "nim" / "test_nim.py")
+    )
     assert tested.returncode == 0, tested.stdout
     assert "1 passed" in tested.stdout
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chunk_samples import (
@@ -32,13 +33,29 @@ from markdown import rows, section
 from source_tree import ROOT
 from streams import chunk as chunks
 from streams.chunk import columns_of
-from streams.replay_format import COLUMNS, ENCODINGS, FORMAT_VERSION, EncodingForm, LoggedColumn, digest
+from streams.replay_format import (
+    COLUMNS,
+    ENCODINGS,
+    FORMAT_VERSION,
+    EncodingForm,
+    LoggedColumn,
+    UnknownFormat,
+    check_version,
+    digest,
+)
 from streams.shard_table import table_of
 
 DOCUMENT = (ROOT / "docs" / "replay-format.md").read_text()
 SCHEMA = json.loads((ROOT / "avro" / "transition_chunk.avsc").read_text())
 LAYOUTS = [FLOATS, NO_MASK, WIDE_MASK, BYTES, TUPLE, VECTOR, AGENTS]
 AVRO_TYPES = {"i64": "i8", "i32": "i4", "u8": "u1", "u64": "u8", "f32": "f4"}
+
+RELEASED = ROOT / "tests" / "released_formats"
+
+
+def releases() -> list[tuple[Path, dict[str, Any]]]:
+    return [(path, json.loads(path.read_text())) for path in sorted(RELEASED.iterdir())]
+
 
 encoding_names = st.one_of(
     st.builds(
@@ -68,9 +85,68 @@ def test_the_documents_encodings_are_those_of_the_code() -> None:
 
 
 def test_a_changed_format_needs_a_row_in_the_document() -> None:
-    # Changed on purpose: raise FORMAT_VERSION if old bytes would be misread, and add a row with the new digest.
+    # Changed on purpose: raise FORMAT_VERSION if old bytes would be misread, add a row with the new digest, and keep
+    # `released_now()` as tests/released_formats/DIGEST.json.
     version, newest, *_ = rows(section(DOCUMENT, "Version"))[-1]
     assert (int(version), newest) == (FORMAT_VERSION, digest())
+    assert json.loads((RELEASED / f"{newest}.json").read_text()) == json.loads(released_now())
+
+
+def released_now() -> str:
+    """The tables as they are kept of each release."""
+    tables = {
+        "version": FORMAT_VERSION,
+        "columns": [astuple(column) for column in COLUMNS],
+        "encodings": [astuple(form) for form in ENCODINGS],
+    }
+    return json.dumps(tables, indent=1) + "\n"
+
+
+def test_every_row_of_the_document_is_a_release_and_every_release_has_its_row() -> None:
+    said = [(int(version), made) for version, made, *_ in rows(section(DOCUMENT, "Version"))]
+    assert said == sorted(said, key=lambda row: row[0])
+    assert sorted(said) == sorted((released["version"], path.stem) for path, released in releases())
+
+
+@pytest.mark.parametrize("release", sorted(path.name for path in RELEASED.iterdir()))
+def test_a_released_format_is_as_it_was_released(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed file no longer has the digest that is its name."""
+    tables = json.loads((RELEASED / release).read_text())
+    columns = tuple(
+        LoggedColumn(name, dtype, width, each, optional, tuple(shard))
+        for name, dtype, width, each, optional, shard in tables["columns"]
+    )
+    forms = tuple(EncodingForm(*values) for values in tables["encodings"])
+    monkeypatch.setattr("streams.replay_format.COLUMNS", columns)
+    monkeypatch.setattr("streams.replay_format.ENCODINGS", forms)
+    assert f"{digest()}.json" == release
+
+
+def test_what_was_released_under_this_version_is_still_read_so() -> None:
+    """Else FORMAT_VERSION rises."""
+    now = {column.name: column for column in COLUMNS}
+    for path, tables in releases():
+        if tables["version"] != FORMAT_VERSION:
+            continue
+        for name, *bytes_of_it, shard in tables["columns"]:
+            assert list(astuple(now[name])[1:-1]) == bytes_of_it, (path.name, name)
+            assert set(shard) <= set(now[name].shard), (path.name, name)
+        forms = [astuple(form) for form in ENCODINGS]
+        kept = [tuple(form) for form in tables["encodings"]]
+        assert [form for form in forms if form in kept] == kept, path.name
+
+
+@pytest.mark.parametrize("said", [None, b"1", "1", str(FORMAT_VERSION)])
+def test_a_known_version_is_taken(said: bytes | str | None) -> None:
+    check_version(said)
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"0", b"01", b"-1", b"\xff", "one", b"9" * 5000, str(FORMAT_VERSION + 1)]
+)
+def test_another_version_is_refused(said: bytes | str) -> None:
+    with pytest.raises(UnknownFormat, match=f"versions 1 to {FORMAT_VERSION} are known"):
+        check_version(said)
 
 
 def test_the_columns_are_the_bytes_fields_of_the_schema() -> None:
@@ -163,22 +239,36 @@ def test_games_and_streams_read_an_encodings_name_alike(name: str) -> None:
         assert (encodings.parse(name).kind, form.dtype) == ("state", "")
 
 
-def reader() -> Callable[[dict[str, Any]], Any]:
-    """The document's reader, run as it stands there."""
+def reader() -> dict[str, Callable[..., Any]]:
+    """The functions of the document's reader, run as it stands there."""
     lines = [
         line[4:] for line in section(DOCUMENT, "A reader").splitlines() if line.startswith("    ") or not line
     ]
     scope: dict[str, Any] = {}
     exec("\n".join(lines), scope)
-    transitions: Callable[[dict[str, Any]], Any] = scope["transitions"]
-    return transitions
+    return scope
+
+
+@given(encoding_names)
+@example("obs:u32x2:v1")
+@example("obs:discrete:v1")
+@example("action:u32x2:v1")
+def test_the_documents_reader_reads_encodings_as_the_table_says(name: str) -> None:
+    form, value = form_of(name), tuple(range(8))
+    read = NUMBERS(name, value)
+    assert number_bytes(name, read) == bytes(value)
+    assert len(read) == (2 if form.dtype else 8)
+    assert {type(number) for number in read} == {float if form.dtype == "f4" else int}
+
+
+NUMBERS = reader()["numbers"]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_documents_reader_reads_what_the_code_reads(layout: Layout) -> None:
     chunk = sample_chunk(5, layout=layout)
     columns = columns_of(chunk)
-    read = list(reader()(asdict(chunk)))
+    read = list(reader()["transitions"](asdict(chunk)))
     assert len(read) == chunk.count
     segment = 0
     for row, (episode, step, state, obs, action, rewards, ended, after, obs_after) in enumerate(read):
