@@ -15,12 +15,15 @@ SEED_BYTES = 8
 CELL_BYTES = 4
 
 
+def check_size(field: str, nbytes: int, *, count: int, size: int) -> None:
+    """Raises WireError unless a column's `nbytes` are those of `count` rows of `size` bytes."""
+    if nbytes != count * size:
+        raise WireError(f"{field}: {nbytes} bytes; count = {count} rows of {size} bytes need {count * size}")
+
+
 def rows_of(field: str, data: bytes, *, count: int, size: int) -> npt.NDArray[np.uint8]:
     """A column as u8[count, size], read-only. Raises WireError unless it is `count` rows of `size` bytes."""
-    if len(data) != count * size:
-        raise WireError(
-            f"{field}: {len(data)} bytes; count = {count} rows of {size} bytes need {count * size}"
-        )
+    check_size(field, len(data), count=count, size=size)
     return np.frombuffer(data, np.uint8).reshape(count, size)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import wire
+from engine.columns import SEED_BYTES, check_size
 from engine.errors import WireError
 from engine.limits import ID_BYTES
 from games.batch import U8, U64, check_column
@@ -19,7 +20,6 @@ from games.spec import GameSpec
 
 _ID, _COUNT, _STATES, _ACTIONS, _RESET_SEEDS, _SEQUENCE, _RESET_HINT = range(1, 8)
 _ENV_ID, _BUILD_ID = 1, 2
-SEED_BYTES = 8
 NOTHING = (0, 0)
 
 
@@ -80,11 +80,7 @@ class StepRequest:
 
     def _rows(self, field: str, span: tuple[int, int], row_bytes: int) -> npt.NDArray[np.uint8]:
         start, stop = span
-        if stop - start != self.count * row_bytes:
-            raise WireError(
-                f"{field}: {stop - start} bytes; count = {self.count} rows of {row_bytes} bytes need "
-                f"{self.count * row_bytes}"
-            )
+        check_size(field, stop - start, count=self.count, size=row_bytes)
         return np.ndarray((self.count, row_bytes), np.uint8, self.message, start)
 
 

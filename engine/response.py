@@ -134,6 +134,17 @@ class StepReply:
         return np.flatnonzero(self.terminated | self.truncated)
 
 
+def start_message(start: Positions) -> pb.ResetBatchResponse:
+    """The message of first positions, which `read_start` reads."""
+    return pb.ResetBatchResponse(
+        count=len(start),
+        states=start.states.tobytes(),
+        obs=start.obs.tobytes(),
+        legal_masks=start.legal_masks.tobytes(),
+        players=start.players.tobytes(),
+    )
+
+
 def read_start(spec: GameSpec, message: pb.ResetBatchResponse) -> Positions:
     """The first positions of episodes, read-only. Raises WireError where they do not fit the spec."""
     count = message.count

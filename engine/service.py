@@ -29,6 +29,7 @@ from engine.layout import row_bytes
 from engine.metrics import EngineMetrics
 from engine.preflight import Preflight
 from engine.request import StepRequest
+from engine.response import start_message
 from engine.sessions import Sessions
 from engine.stepper import Stepper
 from engine.streams import OpenStreams
@@ -162,13 +163,7 @@ class EngineService:
         finally:
             self.rows.give(count)
         self._metrics.resets.labels(game.spec.env_id, "call").inc(count)
-        return pb.ResetBatchResponse(
-            count=count,
-            states=start.states.tobytes(),
-            obs=start.obs.tobytes(),
-            legal_masks=start.legal_masks.tobytes(),
-            players=start.players.tobytes(),
-        )
+        return start_message(start)
 
     def _step_batch(self, message: bytes) -> bytes:
         stepper: Stepper | None = getattr(self._of_thread, "stepper", None)

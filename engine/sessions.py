@@ -28,6 +28,7 @@ from engine.columns import rows_of, seeds_of
 from engine.errors import Refusal
 from engine.layout import row_bytes
 from engine.metrics import EngineMetrics
+from engine.response import start_message
 from engine.stepper import Batch, Stepper
 from engine.stubs import engine_pb2 as pb
 from games.batch import Positions
@@ -127,13 +128,7 @@ class Sessions:
         return pb.OpenSessionResponse(
             session_id=session.session_id,
             idle_timeout_ms=idle_timeout_ms,
-            start=pb.ResetBatchResponse(
-                count=count,
-                states=start.states.tobytes(),
-                obs=start.obs.tobytes(),
-                legal_masks=start.legal_masks.tobytes(),
-                players=start.players.tobytes(),
-            ),
+            start=start_message(start),
         )
 
     def step(self, request: pb.StepSessionRequest) -> bytes:
